@@ -1,0 +1,1 @@
+"""Thin adapters that put recognition, translation and speech engines behind three small protocols."""

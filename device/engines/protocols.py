@@ -1,0 +1,111 @@
+"""What the interpreter asks of an engine. One model is loaded once and shared; sessions belong to one utterance.
+
+Every method may be called from any thread. An engine that is not safe for concurrent calls holds its own lock.
+No object of the library underneath (sherpa-onnx, CTranslate2, onnxruntime, piper) leaks through these types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from device.events import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word with its times in seconds from the start of the samples that were recognised."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What a recogniser heard; ``text`` is empty when it heard no words."""
+
+    text: str
+    language: str
+    confidence: float | None = None
+    words: tuple[Word, ...] = ()
+
+
+class RecognitionSession(Protocol):
+    """Recognises one growing utterance."""
+
+    def recognize(self, samples: Samples, *, final: bool) -> Recognition:
+        """Recognise all of ``samples``: the whole utterance so far, 16 kHz mono.
+
+        Successive calls pass the same utterance grown longer. An offline model decodes it again; a streaming
+        model decodes only what is new. With ``final`` the utterance is complete: the answer is the best one
+        that the model can give, and no call follows.
+        """
+        ...
+
+
+@runtime_checkable
+class Recognizer(Protocol):
+    """A loaded speech recognition model."""
+
+    model_id: str
+    languages: frozenset[str]
+    """Primary language subtags it understands; Whisper understands many, Moonshine one."""
+    suits_partials: bool
+    """Whether recognising a few seconds is cheap enough to repeat while somebody talks."""
+
+    def session(self, language: str) -> RecognitionSession:
+        """Begin an utterance spoken in ``language`` (a primary subtag from ``languages``)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """One translated sentence. ``confidence`` is the mean log-probability of its tokens, where known."""
+
+    text: str
+    confidence: float | None = None
+
+
+@runtime_checkable
+class Translator(Protocol):
+    """A loaded translation model: one direction."""
+
+    model_id: str
+    source: str
+    target: str
+
+    def translate(self, sentences: Sequence[str]) -> list[Translated]:
+        """Translate each sentence by itself; the answer has the same length. An empty sentence stays empty."""
+        ...
+
+
+@runtime_checkable
+class Synthesizer(Protocol):
+    """A loaded voice."""
+
+    model_id: str
+    language: str
+    voice: str
+    sample_rate: int
+
+    def synthesize(self, text: str) -> Samples:
+        """Speak one clause or sentence: mono float32 at ``sample_rate``; empty for text with nothing to say."""
+        ...
+
+
+class VoiceActivity(Protocol):
+    """Tells speech from other sound, frame by frame; one instance per conversation (it has state)."""
+
+    frame: int
+    """Samples in a frame (512: 32 ms)."""
+
+    def is_speech(self, frame: Samples) -> bool:
+        """Whether speech is going on in this frame; frames are passed in order."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+        ...
