@@ -1,0 +1,126 @@
+"""Speech recognition on sherpa-onnx: every offline and streaming model type that the catalogue can describe.
+
+sherpa-onnx (https://k2-fsa.github.io/sherpa/onnx/) releases the GIL while it decodes, and one recogniser may
+decode several streams from several threads at once, so nothing is locked here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sherpa_onnx
+
+from device.engines.asr_sherpa_arguments import constructor
+from device.engines.asr_words import confidence, words_from_tokens
+from device.engines.protocols import Recognition, RecognitionSession, Recognizer
+from device.errors import DragomanError
+from device.events import SAMPLE_RATE, Samples
+from device.modelstore.catalogue import Model
+
+OFFLINE = "sherpa-offline"
+ONLINE = "sherpa-online"
+SHORTEST = SAMPLE_RATE // 10
+"""Fewer samples hold no word, and some models fail on them."""
+_COSTLY = frozenset({"whisper", "funasr_nano", "qwen3_asr", "cohere_transcribe", "fire_red_asr"})
+"""Types whose cost does not fall with the length, or that are large language models."""
+_TAIL = int(0.66 * SAMPLE_RATE)
+"""Silence after the last sample, so that a streaming model's look-ahead brings out the last word."""
+
+
+def load(model: Model, folder: Path, threads: int) -> Recognizer:
+    """Load a model of engine ``sherpa-offline`` or ``sherpa-online``.
+
+    Raises
+    ------
+    DragomanError
+        The catalogue entry asks for something that sherpa-onnx has not, or a file is missing or damaged.
+    """
+    online = model.engine == ONLINE
+    kind = sherpa_onnx.OnlineRecognizer if online else sherpa_onnx.OfflineRecognizer
+    factory, arguments = constructor(model, folder, kind)
+    try:
+        native = factory(**arguments, num_threads=max(1, threads))
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DragomanError(
+            f"model {model.id} in {folder} cannot be loaded ({reason}); run `dragoman models verify`"
+        ) from error
+    recognizer = SherpaRecognizer(model, native, online=online)
+    # The first decode allocates; nobody should wait for that.
+    recognizer.session(min(recognizer.languages)).recognize(np.zeros(SAMPLE_RATE, np.float32), final=True)
+    return recognizer
+
+
+class SherpaRecognizer:
+    """A loaded sherpa-onnx model."""
+
+    def __init__(self, model: Model, native: Any, *, online: bool) -> None:
+        self.model_id = model.id
+        self.languages = frozenset(tag.split("-")[0] for tag in model.languages)
+        self.suits_partials = online or model.options["type"] not in _COSTLY
+        self._native = native
+        self._online = online
+
+    def session(self, language: str) -> RecognitionSession:
+        """Begin an utterance spoken in ``language``."""
+        if self._online:
+            return _OnlineSession(self._native, language)
+        return _OfflineSession(self._native, language)
+
+
+class _OfflineSession:
+    """Decodes the whole utterance at every call."""
+
+    def __init__(self, native: Any, language: str) -> None:
+        self._native = native
+        self._language = language
+
+    def recognize(self, samples: Samples, *, final: bool) -> Recognition:  # noqa: ARG002
+        return self._decode(samples)
+
+    def _decode(self, samples: Samples) -> Recognition:
+        if len(samples) < SHORTEST:
+            return Recognition("", self._language)
+        stream = self._native.create_stream()
+        stream.accept_waveform(SAMPLE_RATE, samples)
+        self._native.decode_stream(stream)
+        result = stream.result
+        return Recognition(
+            text=result.text.strip(),
+            language=self._language,
+            confidence=confidence(result.ys_log_probs),
+            words=words_from_tokens(
+                result.tokens, result.timestamps, result.ys_log_probs, end=len(samples) / SAMPLE_RATE
+            ),
+        )
+
+
+class _OnlineSession:
+    """Feeds a stream with what is new at every call."""
+
+    def __init__(self, native: Any, language: str) -> None:
+        self._native = native
+        self._language = language
+        self._stream = native.create_stream()
+        self._fed = 0
+
+    def recognize(self, samples: Samples, *, final: bool) -> Recognition:
+        if len(samples) > self._fed:
+            self._stream.accept_waveform(SAMPLE_RATE, samples[self._fed :])
+            self._fed = len(samples)
+        if final:
+            self._stream.accept_waveform(SAMPLE_RATE, np.zeros(_TAIL, np.float32))
+            self._stream.input_finished()
+        while self._native.is_ready(self._stream):
+            self._native.decode_stream(self._stream)
+        result = self._native.get_result_all(self._stream)
+        return Recognition(
+            text=result.text.strip(),
+            language=self._language,
+            confidence=confidence(result.ys_probs),
+            words=words_from_tokens(
+                result.tokens, result.timestamps, result.ys_probs, end=len(samples) / SAMPLE_RATE
+            ),
+        )
