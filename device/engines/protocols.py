@@ -55,6 +55,8 @@ class Recognizer(Protocol):
     """Primary language subtags it understands; Whisper understands many, Moonshine one."""
     suits_partials: bool
     """Whether recognising a few seconds is cheap enough to repeat while somebody talks."""
+    incremental: bool
+    """Whether a session decodes only what is new (a streaming model), so that its final may be asked for once."""
 
     def session(self, language: str) -> RecognitionSession:
         """Begin an utterance spoken in ``language`` (a primary subtag from ``languages``)."""

@@ -1,0 +1,124 @@
+"""Every loaded model of the process: each is loaded once, when it is first needed, and shared by all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from device.config import EndpointSettings, ModelSettings
+from device.engines.protocols import Recognizer, Synthesizer, Translator, VoiceActivity
+from device.engines.routes import Route, find_route
+from device.engines.scheduler import Meter, sensible_threads
+from device.errors import DragomanError
+from device.modelstore.catalogue import Model
+from device.modelstore.store import ModelStore
+
+ADAPTERS = {
+    "sherpa-offline": "device.engines.asr_sherpa",
+    "sherpa-online": "device.engines.asr_sherpa",
+    "whisper-ct2": "device.engines.asr_whisper",
+    "ctranslate2": "device.engines.mt_ctranslate",
+    "bergamot": "device.engines.bergamot",
+    "piper": "device.engines.tts_piper",
+    "silero": "device.engines.vad_silero",
+}
+"""Which module loads a model, by the catalogue's ``engine``; imported when first needed."""
+
+
+class Engines:
+    """Loads the installed models.
+
+    Parameters
+    ----------
+    store
+        Where models are installed.
+    settings
+        Preferences and threads.
+    """
+
+    def __init__(self, store: ModelStore, settings: ModelSettings) -> None:
+        self._store, self._settings = store, settings
+        self._threads = settings.threads or sensible_threads()[1]
+        self._lock = threading.Lock()
+        self._loaded: dict[str, Any] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self.meter = Meter()
+
+    def recognizer(self, language: str) -> Recognizer:
+        """Return the best installed recogniser of ``language``."""
+        recognizer: Recognizer = self._load(self._choose("asr", language))
+        return recognizer
+
+    def synthesizer(self, language: str, voice: str | None = None) -> Synthesizer:
+        """Return the voice with catalogue id ``voice``, else the best installed one that speaks ``language``."""
+        model = self._installed(voice) if voice else self._choose("tts", language)
+        if model.task != "tts":
+            raise DragomanError(f"{model.id} is no voice but a model for {model.task}")
+        synthesizer: Synthesizer = self._load(model)
+        return synthesizer
+
+    def route(self, source: str, target: str) -> Route:
+        """Return the best way from ``source`` to ``target`` through installed models."""
+        return find_route(self._candidates("mt"), source, target)
+
+    def translator(self, model_id: str) -> Translator:
+        """Return a translation model by its catalogue id, as a `Route` names it."""
+        translator: Translator = self._load(self._installed(model_id))
+        return translator
+
+    def vad(self, settings: EndpointSettings) -> VoiceActivity:
+        """Return a new voice activity detector for one conversation."""
+        models = self._candidates("vad")
+        if not models:
+            raise DragomanError("no voice activity detector is installed; run `dragoman models pull vad-silero`")
+        vad: VoiceActivity = self._adapter(models[0])(models[0], self._store.path(models[0].id), settings)
+        return vad
+
+    def _candidates(self, task: str) -> list[Model]:
+        """Return the installed models for ``task``, best first."""
+        return sorted((m for m in self._store.installed() if m.task == task), key=lambda m: -m.quality)
+
+    def _choose(self, task: str, language: str) -> Model:
+        preferred = self._settings.prefer.get(f"{task}:{language}") or self._settings.prefer.get(
+            f"{task}:{_primary(language)}"
+        )
+        if preferred:
+            return self._installed(preferred)
+        candidates = self._candidates(task)
+        exact = [m for m in candidates if language in m.languages]
+        near = [m for m in candidates if _primary(language) in {_primary(tag) for tag in m.languages}]
+        if found := next(iter(exact + near), None):
+            return found
+        what = {"asr": "recogniser", "tts": "voice"}[task]
+        known = self._store.catalogue.find(task=task, language=_primary(language))
+        hint = f"run `dragoman models pull {known[0].id}`" if known else "the catalogue has none either"
+        raise DragomanError(f"no {what} for {language!r} is installed; {hint}")
+
+    def _installed(self, model_id: str) -> Model:
+        model = self._store.catalogue[model_id]
+        self._store.path(model.id)
+        return model
+
+    def _load(self, model: Model) -> Any:
+        with self._lock:
+            lock = self._locks.setdefault(model.id, threading.Lock())
+        with lock:
+            if model.id not in self._loaded:
+                self._loaded[model.id] = self._adapter(model)(model, self._store.path(model.id), self._threads)
+            return self._loaded[model.id]
+
+    def _adapter(self, model: Model) -> Callable[[Model, Path, Any], Any]:
+        if model.engine not in ADAPTERS:
+            raise DragomanError(
+                f"model {model.id}: unknown engine {model.engine!r}; known: {', '.join(sorted(ADAPTERS))}"
+            )
+        load: Callable[[Model, Path, Any], Any] = import_module(ADAPTERS[model.engine]).load
+        return load
+
+
+def _primary(language: str) -> str:
+    """Return the primary subtag: ``pt`` of ``pt-BR``."""
+    return language.split("-", 1)[0].lower()

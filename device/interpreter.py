@@ -1,0 +1,627 @@
+"""The heart: samples in, events out, for one conversation. Microphone, file and socket all use this class.
+
+While somebody talks, the utterance so far is recognised and translated again and again, and clauses that no
+longer change are synthesised. All results are remembered, so that at the end of speech only what is new is left
+to do. In a short pause the utterance is treated as if it were over: when the pause turns out to be the end, the
+final, its translation and the first clause of its voice are already there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+
+import numpy as np
+
+from device.audio.endpoint import Change, Endpointer, quietest_point
+from device.config import DirectionSettings, Settings
+from device.engines.plausibility import plausible
+from device.engines.protocols import Recognition, Recognizer, Synthesizer
+from device.engines.registry import Engines
+from device.engines.scheduler import Priority, Scheduler
+from device.errors import DragomanError
+from device.events import (
+    SAMPLE_RATE,
+    Error,
+    Event,
+    Final,
+    Partial,
+    PartialTranslation,
+    Samples,
+    Sink,
+    Speech,
+    SpeechStarted,
+    Translation,
+    UtteranceEnded,
+)
+from device.text.clauses import split_clauses
+from device.translation import TextTranslator
+from device.utterance import FRAME, Clause, Settled, Spoken, Utterance
+
+log = logging.getLogger(__name__)
+
+PAUSE = 0.16
+"""Seconds of silence after which the end of the utterance is worked out ahead of time."""
+FIRST_PARTIAL = 0.5
+"""Seconds of speech before the first partial."""
+CUT_FROM = 0.6
+"""An utterance that is too long is cut after this share of its length, at the quietest point."""
+MAX_WAITING = 16
+"""Utterances that may wait for their finals before a listener is told that the machine is too slow."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Direction:
+    """One way of the conversation with everything it needs, loaded."""
+
+    settings: DirectionSettings
+    recognizer: Recognizer
+    translators: tuple[TextTranslator, ...]
+    """One a target, the spoken one first."""
+    synthesizer: Synthesizer | None
+
+
+class Interpreter:
+    """Interprets one conversation.
+
+    Parameters
+    ----------
+    engines
+        Loaded models, shared with other conversations.
+    scheduler
+        Runs the engine calls, shared too.
+    settings
+        ``directions``, ``endpoint``, ``partials`` and ``speech`` are used.
+    sink
+        Receives every event in order, one at a time, on whichever thread made it.
+
+    Raises
+    ------
+    DragomanError
+        When a direction needs a model that is not installed.
+    """
+
+    def __init__(self, engines: Engines, scheduler: Scheduler, settings: Settings, sink: Sink) -> None:
+        self._scheduler, self._settings, self._sink = scheduler, settings, sink
+        self._meter = engines.meter
+        self._vad = engines.vad(settings.endpoint)
+        self._directions = [self._load(engines, d) for d in settings.directions]
+        endpoint = settings.endpoint
+        self._endpointer = Endpointer(FRAME / SAMPLE_RATE, endpoint.min_speech, endpoint.silence, PAUSE)
+        self._id = uuid.uuid4().hex[:8]
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._emitting = threading.Lock()
+        self._outgoing: deque[Event] = deque()
+        self._began: float | None = None
+        self._frames = 0
+        self._rest = np.zeros(0, np.float32)
+        self._ring: deque[tuple[Samples, bool]] = deque(maxlen=round(2 * SAMPLE_RATE / FRAME))
+        self._padding = round(endpoint.padding * SAMPLE_RATE / FRAME)
+        self._turn: int | None = None
+        self._open: Utterance | None = None
+        self._finishing: deque[Utterance] = deque()
+        self._passes = 0
+        self._count = self._sequence = 0
+        self._overloaded = False
+
+    def _load(self, engines: Engines, settings: DirectionSettings) -> Direction:
+        speak = settings.speak or next(iter(settings.targets), None)
+        targets = sorted(settings.targets, key=lambda t: t != speak)
+        voice = None
+        if speak is not None and self._settings.speech.enabled:
+            voice = engines.synthesizer(speak, settings.voice)
+        return Direction(
+            settings=settings,
+            recognizer=engines.recognizer(settings.source),
+            translators=TextTranslator.for_targets(engines, settings.source, targets),
+            synthesizer=voice,
+        )
+
+    # What comes in
+
+    def begin_turn(self, direction: int = 0, *, hands_free: bool = False) -> None:
+        """Listen from now on (and a moment before, in case the button was late).
+
+        ``hands_free`` ends utterances after ``endpoint.silence``; a held button waits for ``turn_silence``.
+        A turn that goes on is ended first.
+        """
+        if not 0 <= direction < len(self._directions):
+            raise DragomanError(f"there is no direction {direction}: {len(self._directions)} configured")
+        with self._lock:
+            self._end_turn()
+            endpoint = self._settings.endpoint
+            self._endpointer.set_silence(endpoint.silence if hands_free else endpoint.turn_silence)
+            self._turn = direction
+            self._vad.reset()
+            early = list(self._ring)[-self._padding :] if self._padding else []
+            self._ring.clear()
+            self._endpointer.reset(self._frames - len(early))
+            for frame, _ in early:
+                self._listen(frame)
+        self._flush()
+
+    def end_turn(self) -> None:
+        """Stop listening: what was said so far is final."""
+        with self._lock:
+            self._end_turn()
+        self._flush()
+
+    def end_utterance(self) -> None:
+        """Treat what was said so far as complete, and go on listening."""
+        with self._lock:
+            self._end_utterance()
+        self._flush()
+
+    def feed(self, samples: Samples) -> None:
+        """Hear ``samples``: 16 kHz mono float32, any number of them. Returns quickly."""
+        with self._lock:
+            if self._began is None:
+                self._began = time.monotonic() - len(samples) / SAMPLE_RATE
+            samples = np.concatenate((self._rest, samples)) if len(self._rest) else samples
+            whole = len(samples) // FRAME * FRAME
+            for i in range(0, whole, FRAME):
+                self._frame(samples[i : i + FRAME])
+            self._rest = samples[whole:].copy()
+        self._flush()
+
+    def now(self) -> float:
+        """Return the seconds since the start of the audio."""
+        return 0.0 if self._began is None else time.monotonic() - self._began
+
+    @property
+    def listening(self) -> bool:
+        """Whether a turn is going on."""
+        return self._turn is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether finals are still being worked out."""
+        return bool(self._finishing)
+
+    def keep_up(self) -> None:
+        """Wait until the work keeps up with the audio: for callers that can feed faster than real time."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._passes and len(self._finishing) < 3)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all that was fed has been answered; false when ``timeout`` seconds were not enough."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: not (self._passes or self._finishing), timeout)
+        self._flush(wait=True)
+        return done
+
+    def close(self, timeout: float | None = None) -> bool:
+        """End the turn and wait for its finals."""
+        self.end_turn()
+        return self.wait(timeout)
+
+    # Hearing: all of this runs under the lock, on the thread that feeds
+
+    def _frame(self, frame: Samples) -> None:
+        self._frames += 1
+        if self._turn is None:
+            self._ring.append((frame.copy(), False))
+        else:
+            self._listen(frame)
+
+    def _listen(self, frame: Samples) -> None:
+        with self._meter.stage("vad") as call:
+            call.audio = FRAME / SAMPLE_RATE
+            voiced = self._vad.is_speech(frame)
+        change = self._endpointer.step(voiced)
+        utterance = self._open
+        if utterance is None:
+            self._ring.append((frame.copy(), voiced))
+            if change is Change.BEGAN:
+                utterance = self._begin()
+        else:
+            utterance.append(frame, voiced)
+            if change is Change.PAUSED:
+                self._settle(utterance)
+            elif change is Change.ENDED:
+                self._finish(utterance)
+            elif utterance.full:
+                self._cut(utterance)
+        if utterance is not None and utterance is self._open:
+            if voiced:
+                utterance.speech_end = self._endpointer.end * FRAME
+            self._consider_partial(utterance)
+
+    def _begin(self) -> Utterance:
+        end = self._endpointer.end
+        wanted = end - self._endpointer.start + self._padding
+        frames = list(self._ring)[-wanted:]
+        self._ring.clear()
+        return self._open_utterance(frames, end - len(frames), self._endpointer.start)
+
+    def _open_utterance(self, frames: Sequence[tuple[Samples, bool]], first: int, speech: int) -> Utterance:
+        """Open an utterance whose first frame has number ``first`` and whose speech begins in frame ``speech``."""
+        self._count += 1
+        assert self._turn is not None
+        direction = self._directions[self._turn]
+        utterance = Utterance(
+            id=f"{self._id}-{self._count:05d}",
+            direction=self._turn,
+            session=direction.recognizer.session(direction.settings.source),
+            start=first * FRAME,
+            speech_start=speech * FRAME,
+            capacity=round(self._settings.endpoint.max_utterance * SAMPLE_RATE),
+        )
+        for frame, voiced in frames:
+            utterance.append(frame, voiced)
+        utterance.speech_end = utterance.start + utterance.length
+        self._open = utterance
+        self._emit(
+            SpeechStarted(
+                emitted=self.now(), utterance=utterance.id, start=utterance.begins, direction=utterance.direction
+            )
+        )
+        return utterance
+
+    def _consider_partial(self, utterance: Utterance) -> None:
+        settings = self._settings.partials
+        if not settings.enabled or utterance.pass_running or self._endpointer.paused:
+            return
+        if utterance.last_pass == 0:
+            due = utterance.speech_start - utterance.start + FIRST_PARTIAL * SAMPLE_RATE
+        else:
+            cheap = self._directions[utterance.direction].recognizer.suits_partials
+            wait = max(settings.interval, utterance.pass_cost * (1.25 if cheap else 3.0))
+            due = utterance.last_pass + wait * SAMPLE_RATE
+        if utterance.length < due:
+            return
+        length = utterance.length
+        if self._submit_pass(Priority.PARTIAL, self._partial_pass, utterance, length) is not None:
+            utterance.last_pass, utterance.pass_running = length, True
+
+    def _settle(self, utterance: Utterance) -> None:
+        recognition: Future[Recognition] = Future()
+        length = utterance.length
+        job = self._submit_pass(Priority.AHEAD, self._settled_pass, utterance, length, recognition)
+        if job is not None:
+            utterance.settled = Settled(length, job, recognition)
+            utterance.last_pass = length
+
+    def _submit_pass(self, priority: Priority, call: Callable[..., None], *args: object) -> Future[None] | None:
+        job = self._scheduler.submit(priority, call, *args)
+        if job is not None:
+            self._passes += 1
+            job.add_done_callback(self._pass_done)
+        return job
+
+    def _pass_done(self, job: Future[None]) -> None:
+        with self._changed:
+            self._passes -= 1
+            self._changed.notify_all()
+        if not job.cancelled() and (error := job.exception()):
+            log.error("partial work failed: %s", error, exc_info=error)
+
+    def _end_turn(self) -> None:
+        self._end_utterance()
+        self._turn = None
+
+    def _end_utterance(self) -> None:
+        if self._turn is None:
+            return
+        if len(self._rest):
+            rest = np.zeros(FRAME, np.float32)
+            rest[: len(self._rest)] = self._rest
+            self._rest = self._rest[:0]
+            self._frame(rest)
+        if self._open is not None:
+            self._finish(self._open)
+        self._endpointer.reset(self._frames)
+
+    def _cut(self, utterance: Utterance) -> None:
+        """End an utterance that grew too long, at its quietest point; the rest begins the next one."""
+        if self._endpointer.paused:
+            self._finish(utterance)
+            self._endpointer.reset(self._frames)
+            return
+        length = utterance.length
+        point = quietest_point(utterance.audio(length), round(length * CUT_FROM), length - SAMPLE_RATE // 5)
+        point = point // FRAME * FRAME
+        rest = utterance.tail(point)
+        utterance.length = point
+        utterance.speech_end = utterance.start + point
+        self._finish(utterance)
+        first = utterance.start // FRAME + point // FRAME
+        self._open_utterance(rest, first, first)
+
+    def _finish(self, utterance: Utterance) -> None:
+        utterance.closed = True
+        utterance.noticed = self._frames * FRAME
+        self._open = None
+        self._finishing.append(utterance)
+        if len(self._finishing) > MAX_WAITING:
+            if not self._overloaded:
+                self._emit(Error(emitted=self.now(), code="overloaded", text="recognition falls behind the speakers"))
+            self._overloaded = True
+        else:
+            self._overloaded = False
+        if self._scheduler.submit(Priority.FINAL, self._final, utterance) is None:
+            self._fail(utterance, "the device is shutting down")
+
+    # Working: all of this runs on the scheduler's threads
+
+    def _recognize(self, utterance: Utterance, length: int, *, final: bool) -> Recognition:
+        audio = utterance.audio(length)
+        with self._meter.stage("asr") as call:
+            call.audio = length / SAMPLE_RATE
+            recognition = utterance.session.recognize(audio, final=final)
+        if recognition.text and plausible(recognition, audio, utterance.voiced(length)):
+            return recognition
+        return dataclasses.replace(recognition, text="", words=())
+
+    def _partial_pass(self, utterance: Utterance, length: int) -> None:
+        began = time.monotonic()
+        try:
+            if not utterance.closed:
+                self._guess(utterance, length, self._recognize(utterance, length, final=False), settled=False)
+        finally:
+            utterance.pass_cost = time.monotonic() - began
+            utterance.pass_running = False
+
+    def _settled_pass(self, utterance: Utterance, length: int, future: Future[Recognition]) -> None:
+        # A streaming session can be finished only once, and its answer so far costs next to nothing.
+        final = not self._directions[utterance.direction].recognizer.incremental
+        try:
+            recognition = self._recognize(utterance, length, final=final)
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        future.set_result(recognition)
+        self._guess(utterance, length, recognition, settled=True)
+
+    def _guess(self, utterance: Utterance, length: int, recognition: Recognition, *, settled: bool) -> None:
+        """Show what is known so far, and work ahead on it."""
+        if not recognition.text:
+            return
+        direction = self._directions[utterance.direction]
+        end = (utterance.start + length) / SAMPLE_RATE
+        with self._lock:
+            utterance.guess.revision += 1
+            revision = utterance.guess.revision
+        self._show(
+            utterance,
+            partial(
+                Partial, utterance=utterance.id, revision=revision, text=recognition.text,
+                language=direction.settings.source, start=utterance.begins, end=end,
+            ),
+        )  # fmt: skip
+        if not (self._settings.partials.translate or settled):
+            return
+        for number, translator in enumerate(direction.translators):
+            translated = translator.translate(recognition.text)
+            self._show(
+                utterance,
+                partial(
+                    PartialTranslation, utterance=utterance.id, revision=revision, text=translated.text,
+                    language=translator.target, source_language=direction.settings.source,
+                    start=utterance.begins, end=end,
+                ),
+            )  # fmt: skip
+            if number == 0 and direction.synthesizer is not None:
+                self._synthesize_ahead(utterance, direction.synthesizer, translated.text, settled=settled)
+
+    def _show(self, utterance: Utterance, event: Callable[..., Event]) -> None:
+        """Emit a partial event, unless the final has overtaken it."""
+        with self._lock:
+            if not utterance.closed and self._settings.partials.enabled:
+                self._emit(event(emitted=self.now()))
+        self._flush()
+
+    def _synthesize_ahead(self, utterance: Utterance, voice: Synthesizer, text: str, *, settled: bool) -> None:
+        """Begin to speak what will probably stay: all of a settled text, else clauses that two guesses share."""
+        clauses = tuple(split_clauses(text, voice.language))
+        with self._lock:
+            before, utterance.guess.clauses = utterance.guess.clauses, clauses
+            if settled:
+                likely = clauses[:2]
+                priority = Priority.AHEAD
+            else:
+                same = [a for a, b in zip(clauses[:-1], before[:-1], strict=False) if a == b]
+                likely, priority = tuple(same), Priority.PARTIAL
+            if not utterance.closed:
+                for clause in likely:
+                    self._clause(utterance, voice, clause, priority)
+
+    def _clause(
+        self, utterance: Utterance, voice: Synthesizer, text: str, priority: Priority
+    ) -> Future[Samples] | None:
+        """Return the audio of a clause, synthesised once; waiting work is moved up when it has become urgent."""
+        known = utterance.clauses.get(text)
+        if known is not None and not (priority < known.priority and known.job.cancel()):
+            return known.job
+        job = self._scheduler.submit(priority, self._synthesize, voice, text)
+        if job is not None:
+            utterance.clauses[text] = Clause(job, priority)
+        return job
+
+    def _synthesize(self, voice: Synthesizer, text: str) -> Samples:
+        with self._meter.stage("tts") as call:
+            samples = voice.synthesize(text)
+            call.audio = len(samples) / voice.sample_rate
+        return samples
+
+    def _final(self, utterance: Utterance) -> None:
+        try:
+            began = time.monotonic()
+            recognition = self._final_recognition(utterance)
+            cost = time.monotonic() - began
+        except Exception as error:
+            log.exception("recognition failed")
+            self._fail(utterance, f"recognition failed: {error}")
+            self._flush()
+            return
+        if not recognition.text:
+            self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=False))
+            self._flush()
+            return
+        direction = self._directions[utterance.direction]
+        self._post(
+            utterance,
+            Final(
+                emitted=0.0, utterance=utterance.id, sequence=0, text=recognition.text,
+                language=direction.settings.source, start=utterance.begins, end=utterance.ends,
+                direction=utterance.direction, confidence=recognition.confidence,
+                timings={"endpoint": (utterance.noticed - utterance.speech_end) / SAMPLE_RATE, "asr": cost},
+            ),
+        )  # fmt: skip
+        self._flush()
+        utterance.outstanding = 1
+        for number, translator in enumerate(direction.translators):
+            self._final_translation(utterance, translator, recognition.text, direction, spoken=number == 0)
+        self._part_done(utterance)
+
+    def _final_recognition(self, utterance: Utterance) -> Recognition:
+        length = utterance.speech_end - utterance.start + round(PAUSE * SAMPLE_RATE / FRAME) * FRAME
+        length = min(length, utterance.length)
+        settled = utterance.settled
+        incremental = self._directions[utterance.direction].recognizer.incremental
+        if settled is not None and settled.length == length and not incremental and not settled.job.cancel():
+            # It runs already or is done: to wait is never longer than to begin again.
+            return settled.recognition.result()
+        return self._recognize(utterance, length, final=True)
+
+    def _final_translation(
+        self, utterance: Utterance, translator: TextTranslator, text: str, direction: Direction, *, spoken: bool
+    ) -> None:
+        try:
+            began = time.monotonic()
+            translated = translator.translate(text)
+            cost = time.monotonic() - began
+        except Exception as error:
+            log.exception("translation failed")
+            self._post(
+                utterance,
+                Error(
+                    emitted=0.0, utterance=utterance.id, language=translator.target, code="translation",
+                    text=f"translation into {translator.target} failed: {error}",
+                ),
+            )  # fmt: skip
+            return
+        self._post(
+            utterance,
+            Translation(
+                emitted=0.0, utterance=utterance.id, sequence=0, text=translated.text, language=translator.target,
+                source_language=direction.settings.source, start=utterance.begins, end=utterance.ends,
+                route=translator.route, models=translator.models, confidence=translated.confidence,
+                timings={"mt": cost},
+            ),
+        )  # fmt: skip
+        self._flush()
+        if spoken and direction.synthesizer is not None and translated.text:
+            self._speak(utterance, direction.synthesizer, translated.text)
+
+    def _speak(self, utterance: Utterance, voice: Synthesizer, text: str) -> None:
+        with self._lock:
+            jobs = []
+            texts = list(split_clauses(text, voice.language))
+            for clause in texts:
+                job = self._clause(utterance, voice, clause, Priority.SPEECH)
+                if job is None:
+                    return
+                jobs.append(job)
+            if not jobs:
+                return
+            utterance.spoken = Spoken(voice.language, texts, jobs)
+            utterance.outstanding += 1
+        for job in jobs:
+            job.add_done_callback(lambda _: self._hand_out(utterance, voice))
+
+    def _hand_out(self, utterance: Utterance, voice: Synthesizer) -> None:
+        """Post the clauses that are ready, in order."""
+        done = False
+        with self._lock:
+            spoken = utterance.spoken
+            if spoken is None:
+                return
+            while spoken.sent < len(spoken.jobs) and spoken.jobs[spoken.sent].done():
+                job, text = spoken.jobs[spoken.sent], spoken.texts[spoken.sent]
+                last = spoken.sent == len(spoken.jobs) - 1
+                samples = self._clause_samples(utterance, job, voice)
+                self._post(
+                    utterance,
+                    Speech(
+                        emitted=0.0, utterance=utterance.id, index=spoken.sent, text=text, language=voice.language,
+                        voice=voice.voice, sample_rate=voice.sample_rate, duration=len(samples) / voice.sample_rate,
+                        last=last, samples=samples, start=utterance.begins, end=utterance.ends,
+                    ),
+                )  # fmt: skip
+                spoken.sent += 1
+                done = last
+        self._flush()
+        if done:
+            self._part_done(utterance)
+
+    def _clause_samples(self, utterance: Utterance, job: Future[Samples], voice: Synthesizer) -> Samples:
+        error = None if job.cancelled() else job.exception()
+        if job.cancelled() or error is not None:
+            log.error("speech failed: %s", error, exc_info=error)
+            self._post(
+                utterance,
+                Error(
+                    emitted=0.0, utterance=utterance.id, language=voice.language, code="speech",
+                    text=f"speech in {voice.language} failed: {error or 'stopped'}",
+                ),
+            )  # fmt: skip
+            return np.zeros(0, np.float32)
+        return job.result()
+
+    def _part_done(self, utterance: Utterance) -> None:
+        with self._lock:
+            utterance.outstanding -= 1
+            if not utterance.outstanding:
+                self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=True))
+        self._flush()
+
+    def _fail(self, utterance: Utterance, text: str) -> None:
+        self._post(utterance, Error(emitted=0.0, utterance=utterance.id, code="recognition", text=text))
+        self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=False))
+
+    # What goes out
+
+    def _post(self, utterance: Utterance, event: Event) -> None:
+        """Emit an event of a closed utterance in its turn: utterances are answered in the order they were said."""
+        with self._changed:
+            utterance.posted.append(event)
+            while self._finishing and (head := self._finishing[0]).posted:
+                ready = dataclasses.replace(head.posted.popleft(), emitted=self.now())
+                if isinstance(ready, Final):
+                    self._sequence += 1
+                    head.sequence = self._sequence
+                if isinstance(ready, Final | Translation):
+                    ready = dataclasses.replace(ready, sequence=head.sequence)
+                self._emit(ready)
+                if isinstance(ready, UtteranceEnded):
+                    self._finishing.popleft()
+                    self._changed.notify_all()
+
+    def _emit(self, event: Event) -> None:
+        self._outgoing.append(event)
+
+    def _flush(self, *, wait: bool = False) -> None:
+        """Hand out what was emitted, in order; never called under the lock.
+
+        One thread at a time hands out. Another one leaves its events to it, or waits for it with ``wait``.
+        """
+        while (self._outgoing or wait) and self._emitting.acquire(blocking=wait):
+            wait = False
+            try:
+                while self._outgoing:
+                    event = self._outgoing.popleft()
+                    try:
+                        self._sink(event)
+                    except Exception:
+                        log.exception("a listener failed on %s", event.type)
+            finally:
+                self._emitting.release()

@@ -1,0 +1,131 @@
+"""One utterance while it is being heard and answered: its audio, its guesses, and the work already done for it."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device.engines.protocols import Recognition, RecognitionSession
+from device.engines.scheduler import Priority
+from device.events import SAMPLE_RATE, Event, Samples
+
+FRAME = 512
+"""Samples of one voice-activity frame (32 ms): everything in an utterance is a whole number of them."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """Work begun in a pause, in the hope that the speaker has stopped."""
+
+    length: int
+    """How many samples of the utterance it covers."""
+    job: Future[None]
+    recognition: Future[Recognition]
+
+
+@dataclass(slots=True)
+class Clause:
+    """A piece of speech that is being synthesised or ready."""
+
+    job: Future[Samples]
+    priority: Priority
+
+
+@dataclass(slots=True)
+class Spoken:
+    """The clauses that are spoken for a final translation, and how many were handed out."""
+
+    language: str
+    texts: list[str]
+    jobs: list[Future[Samples]]
+    sent: int = 0
+
+
+@dataclass(slots=True)
+class Guess:
+    """What was last shown of an unfinished utterance."""
+
+    revision: int = 0
+    clauses: tuple[str, ...] = ()
+    """Clauses of the last partial translation that would be spoken."""
+
+
+@dataclass(slots=True, eq=False)
+class Utterance:
+    """Audio and work of one utterance. Guarded by its interpreter's lock, except the audio behind `audio`.
+
+    Sample numbers count from the start of the conversation's audio.
+    """
+
+    id: str
+    direction: int
+    session: RecognitionSession
+    start: int
+    """The first sample kept (speech begins later, by the padding)."""
+    speech_start: int
+    capacity: int
+    speech_end: int = 0
+    closed: bool = False
+    noticed: int = 0
+    """The sample at which the end was noticed."""
+    last_pass: int = 0
+    """Length that the newest partial covered."""
+    pass_running: bool = False
+    pass_cost: float = 0.0
+    """Seconds the last partial took."""
+    settled: Settled | None = None
+    guess: Guess = field(default_factory=Guess)
+    clauses: dict[str, Clause] = field(default_factory=dict)
+    spoken: Spoken | None = None
+    posted: deque[Event] = field(default_factory=deque)
+    sequence: int = 0
+    outstanding: int = 0
+    """Parts of the answer (translations, speech) that are still being made."""
+    length: int = 0
+    _samples: Samples = field(init=False, repr=False)
+    _voiced: NDArray[np.bool_] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        frames = -(-self.capacity // FRAME)
+        self._samples = np.zeros(frames * FRAME, np.float32)
+        self._voiced = np.zeros(frames, np.bool_)
+
+    def append(self, frame: Samples, voiced: bool) -> None:
+        """Add one frame; there must be room."""
+        self._samples[self.length : self.length + FRAME] = frame
+        self._voiced[self.length // FRAME] = voiced
+        self.length += FRAME
+
+    @property
+    def full(self) -> bool:
+        """Whether no further frame fits."""
+        return self.length + FRAME > len(self._samples)
+
+    def audio(self, length: int) -> Samples:
+        """Return the first ``length`` samples: a view whose contents never change again."""
+        return self._samples[:length]
+
+    def voiced(self, length: int) -> NDArray[np.bool_]:
+        """Return the voice-activity decisions of the frames in the first ``length`` samples."""
+        return self._voiced[: length // FRAME]
+
+    def tail(self, first: int) -> list[tuple[Samples, bool]]:
+        """Return copies of the frames from sample ``first`` of this utterance on."""
+        return [
+            (self._samples[i : i + FRAME].copy(), bool(self._voiced[i // FRAME]))
+            for i in range(first, self.length, FRAME)
+        ]
+
+    @property
+    def begins(self) -> float:
+        """When the speech began, in seconds."""
+        return self.speech_start / SAMPLE_RATE
+
+    @property
+    def ends(self) -> float:
+        """When the speech ended, as far as is known, in seconds."""
+        return self.speech_end / SAMPLE_RATE
