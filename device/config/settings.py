@@ -1,0 +1,241 @@
+"""Everything that can be configured, as one tree of typed, frozen settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from device.config.languages import canonical_language
+
+
+def _number_or_name(value: object) -> object:
+    """Read a device or pin given as text: "17" from a flag or the environment means the number."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+def _list_of_languages(value: object) -> object:
+    """Read ``pt,de`` or ``["pt", "de"]`` from a flag or the environment as a list."""
+    if not isinstance(value, str):
+        return tuple(value) if isinstance(value, list) else value
+    if value.lstrip().startswith("["):
+        try:
+            return tuple(json.loads(value))
+        except ValueError as error:
+            raise ValueError(f'expected a list such as pt,de or ["pt", "de"] ({error})') from None
+    return tuple(tag.strip() for tag in value.split(",") if tag.strip())
+
+
+def _host(value: str) -> str:
+    """Refuse an address with a scheme, a login or a port; it is not repeated, for it may hold a password."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.%]+(%[A-Za-z0-9]+)?\]?", value):
+        raise ValueError("expected a host name or address alone, without scheme, login, port or path")
+    return value.strip("[]")
+
+
+def _topic_part(value: str) -> str:
+    """Refuse text that MQTT cannot carry in a topic's name (MQTT 5, 4.7)."""
+    if (
+        not value
+        or re.search(r"[#+\x00-\x1f\x7f]", value)
+        or value.startswith(("/", "$"))
+        or value.endswith("/")
+    ):
+        raise ValueError(
+            "expected part of a topic: no '#', '+' or control character, no '/' at an end, no '$' first"
+        )
+    return value
+
+
+def _topic_level(value: str) -> str:
+    if "/" in value:
+        raise ValueError("expected one level of a topic, without '/'")
+    return _topic_part(value)
+
+
+Language = Annotated[str, AfterValidator(canonical_language)]
+"""A BCP-47 tag such as ``en`` or ``pt-BR``, of a language that exists."""
+
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+"""A path; a leading ``~`` is the user's home."""
+
+NumberOrName = Annotated[int | str, BeforeValidator(_number_or_name)]
+
+
+class Section(BaseModel):
+    """Base of every table of the configuration: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(Section):
+    """Where models live and which to prefer."""
+
+    directory: UserPath | None = None
+    """The model store; by default ``$STATE_DIRECTORY/models`` under systemd, else the user's data folder."""
+    offline: bool = False
+    """Never fetch; a missing model is an error that names ``dragoman models import``."""
+    prefer: dict[str, str] = {}
+    """Catalogue ids to use instead of the catalogue's choice, by task and language:
+    ``{"asr:en": "asr-moonshine-base-en"}``."""
+    threads: int = Field(default=0, ge=0, le=64)
+    """Threads of one engine call; 0 chooses 1 up to 3 cores, 2 from 4."""
+    workers: int = Field(default=0, ge=0, le=16)
+    """Engine calls at once; 0 chooses 2, or 3 from 4 cores."""
+
+
+class DirectionSettings(Section):
+    """One way of a conversation: who talks in which language, and into which it is translated."""
+
+    source: Language = "en"
+    targets: Annotated[tuple[Language, ...], BeforeValidator(_list_of_languages)] = ("pt",)
+    speak: Language | None = None
+    """The target that is spoken; by default the first. Empty targets are only transcribed."""
+    voice: str | None = None
+    """Catalogue id of a voice; by default the best installed one for the spoken target."""
+
+
+class EndpointSettings(Section):
+    """When an utterance begins and ends (seconds)."""
+
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Silero's speech probability above which a frame is speech."""
+    min_speech: float = Field(default=0.25, ge=0.03, le=2)
+    """Shorter sounds are not speech."""
+    silence: float = Field(default=0.6, ge=0.1, le=10)
+    """Silence that ends an utterance when the microphone is open."""
+    turn_silence: float = Field(default=2.0, ge=0.1, le=30)
+    """Silence that ends an utterance while the button is held or latched."""
+    max_utterance: float = Field(default=15.0, ge=3, le=60)
+    """An utterance that goes on longer is cut at its quietest point."""
+    padding: float = Field(default=0.3, ge=0, le=1)
+    """Audio kept before the first frame of speech."""
+
+
+class PartialSettings(Section):
+    """What is shown while somebody talks."""
+
+    enabled: bool = True
+    interval: float = Field(default=0.4, ge=0.1, le=5)
+    """Seconds of audio between two partials, when the machine keeps up."""
+    translate: bool = True
+
+
+class SpeechSettings(Section):
+    """The device's own voice."""
+
+    enabled: bool = True
+    half_duplex: bool = True
+    """Do not listen while speaking."""
+    tail: float = Field(default=0.25, ge=0, le=2)
+    """Seconds after the last sample during which the microphone still hears the room."""
+    volume: float = Field(default=1.0, ge=0, le=1)
+
+
+class AudioSettings(Section):
+    """Microphone and speaker."""
+
+    input: NumberOrName | None = None
+    """Name (or part of it) or index of the capture device; by default the system's."""
+    output: NumberOrName | None = None
+    rate: int | None = Field(default=None, ge=8000, le=192_000)
+    """Capture rate; by default the device's own."""
+    channels: int | None = Field(default=None, ge=1, le=8)
+    """Capture channels; by default as many as the device has, up to 8."""
+    block: float = Field(default=0.032, ge=0.005, le=0.5)
+    """Seconds of one capture block."""
+
+
+class Trigger(StrEnum):
+    """What starts a turn."""
+
+    HOLD = "hold"
+    TOGGLE = "toggle"
+    OPEN = "open"
+
+
+class Pins(StrEnum):
+    """Where GPIO pins come from."""
+
+    AUTO = "auto"
+    LGPIO = "lgpio"
+    MOCK = "mock"
+    NONE = "none"
+
+
+class ButtonSettings(Section):
+    """One push-to-talk button."""
+
+    name: str = "talk"
+    pin: NumberOrName = 17
+    """BCM number, or any name gpiozero knows: ``GPIO17``, ``BOARD11``."""
+    direction: int = Field(default=0, ge=0, le=1)
+    active_low: bool = True
+    """Pressed connects the pin to ground; the pull-up is switched on."""
+
+
+class ControlSettings(Section):
+    """Push to talk."""
+
+    trigger: Trigger = Trigger.HOLD
+    pins: Pins = Pins.AUTO
+    buttons: tuple[ButtonSettings, ...] = (ButtonSettings(),)
+    debounce: float = Field(default=0.03, ge=0, le=1)
+    hold_time: float = Field(default=1.0, ge=0.1, le=10)
+    """A press this long is reported as ``hold``."""
+    double_press: float = Field(default=0.4, ge=0.1, le=2)
+    longest_turn: float = Field(default=60.0, ge=1, le=600)
+    """A button that stays down longer is stuck: the turn is cut and an alert raised."""
+
+
+class MqttSettings(Section):
+    """The broker."""
+
+    enabled: bool = True
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    port: int = Field(default=1883, ge=1, le=65535)
+    base: Annotated[str, AfterValidator(_topic_part)] = "dragoman"
+    device: Annotated[str, AfterValidator(_topic_level)] | None = None
+    """Identifies this device below ``base``; by default the host's name."""
+    username: str | None = None
+    password_file: UserPath | None = None
+    """A file that holds the password and nothing else; nobody but the owner should be able to read it."""
+    tls: bool = False
+    ca_file: UserPath | None = None
+    """By default the system's CAs."""
+    cert_file: UserPath | None = None
+    key_file: UserPath | None = None
+    text: Literal["full", "none"] = "full"
+    """With ``none`` no topic carries what was said, only that something was."""
+    keepalive: int = Field(default=30, ge=5, le=600)
+    outbox: UserPath | None = None
+    """The durable outbox; by default ``outbox.sqlite`` in the state folder."""
+    outbox_mb: int = Field(default=64, ge=1, le=4096)
+
+
+class LogSettings(Section):
+    """What the daemon writes to its log (never what people said)."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Section):
+    """Everything that can be configured, by room."""
+
+    directions: tuple[DirectionSettings, ...] = Field(
+        default=(DirectionSettings(),), min_length=1, max_length=2
+    )
+    models: ModelSettings = ModelSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+    partials: PartialSettings = PartialSettings()
+    speech: SpeechSettings = SpeechSettings()
+    audio: AudioSettings = AudioSettings()
+    controls: ControlSettings = ControlSettings()
+    mqtt: MqttSettings = MqttSettings()
+    log: LogSettings = LogSettings()
+    state_directory: UserPath | None = None
+    """Durable state; by default ``$STATE_DIRECTORY``, else the user's state folder."""
