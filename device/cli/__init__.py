@@ -1,0 +1,205 @@
+"""The ``dragoman`` command. Each subcommand is a module here and is imported only when it is called."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import io
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import util
+from pathlib import Path
+
+import click
+
+from device.cli.common import Invocation
+from device.errors import DragomanError, UsageError
+
+COMMANDS = {
+    "Translate": {
+        "run": "Run the translator: microphone, button, speaker and broker.",
+        "listen": "Show live captions and translations of the microphone.",
+        "translate": "Translate recordings, or lines of text.",
+        "say": "Speak a text.",
+    },
+    "Set up": {
+        "models": "List, fetch, check, import and remove models.",
+        "devices": "List microphones and speakers.",
+        "config": "Show or check the configuration.",
+        "doctor": "Find out what is missing or wrong on this machine.",
+    },
+}
+"""Every command by section, with its line in ``dragoman --help``; the module of that name has the command."""
+
+EXAMPLES = """\
+  dragoman translate talk.wav --from en --to pt --speak talk-pt.wav
+  dragoman listen --from en --to pt
+  dragoman --set mqtt.host=broker.local run
+"""
+
+
+class CommandGroup(click.Group):
+    """A group whose commands are imported when they are called, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of the commands that exist, in the order of the help."""
+        return [name for section in COMMANDS.values() for name in section if _exists(name)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section, each with one line, without importing them."""
+        existing = self.list_commands(ctx)
+        for title, section in COMMANDS.items():
+            rows = [(name, text) for name, text in section.items() if name in existing]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the examples."""
+        with formatter.section("Examples"):
+            formatter.write(EXAMPLES)
+
+
+def _exists(name: str) -> bool:
+    return util.find_spec(f"{__name__}.{name}") is not None
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from device import __version__
+
+        click.echo(f"dragoman {__version__}")
+        ctx.exit()
+
+
+def _overrides(_ctx: click.Context, _parameter: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    pairs = [item.partition("=") for item in given]
+    for key, equals, _ in pairs:
+        if not equals or not key.strip():
+            raise click.BadParameter(f"expected KEY=VALUE, such as mqtt.host=broker.local, not {key!r}")
+    return {key.strip(): value for key, _, value in pairs}
+
+
+@click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="Read this configuration file."
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", callback=_overrides, help="Override one setting."
+)
+@click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+@click.pass_obj
+def cli(invocation: Invocation, file: Path | None, overrides: dict[str, str], verbose: int) -> None:
+    """Translate speech on this machine, with no network: people talk, and hear and read it in another language."""
+    invocation.config = file
+    invocation.overrides = dict(overrides)
+    invocation.verbose = verbose
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="dragoman: %(message)s" if verbose < 2 else None)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted.
+
+    A failure is one clear line on standard error; with ``-v`` an unexpected one comes with its traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What is printed is UTF-8 whatever the locale says, and never fails for want of a character.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    invocation = Invocation()
+    try:
+        code = _run(arguments, invocation)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _reader_went_away()
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None, invocation: Invocation) -> int:
+    """Call the command and return the exit code; everything that can go wrong is told here."""
+    try:
+        result = cli.main(arguments, prog_name="dragoman", standalone_mode=False, obj=invocation)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "dragoman"
+        _complain(f"{_sentence(error.format_message())} (see {where} --help)")
+        return 2
+    except click.ClickException as error:
+        _complain(_sentence(error.format_message()))
+        return error.exit_code
+    except UsageError as error:
+        _complain(str(error))
+        return 2
+    except DragomanError as error:
+        _complain(str(error))
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _failed(error, _os_error(error), invocation)
+    except MemoryError as error:
+        return _failed(error, "not enough memory", invocation)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
+        what = f"{type(error).__name__}: {_one_line(str(error)) or 'no further message'}"
+        hint = "this is a bug" if invocation.verbose else "this is a bug; run with -v for details"
+        return _failed(error, f"{what} ({hint})", invocation)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: BaseException, message: str, invocation: Invocation) -> int:
+    if invocation.verbose:
+        traceback.print_exception(error)
+    _complain(message)
+    return 1
+
+
+def _complain(message: str) -> None:
+    with suppress(OSError):
+        print(f"dragoman: {message}", file=sys.stderr, flush=True)
+
+
+def _os_error(error: OSError) -> str:
+    what = error.strerror or _one_line(str(error)) or type(error).__name__
+    if error.errno == errno.ENOSPC:
+        what += "; free some space and try again"
+    return f"{error.filename}: {what}" if error.filename else what
+
+
+def _sentence(message: str) -> str:
+    """Write click's message the way ours are: on one line, in lower case, without a full stop."""
+    text = _one_line(message).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _reader_went_away() -> int:
+    """End quietly when whoever read our output (``| head``) has enough."""
+    # Python flushes standard output once more at its end, and would complain then.
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+

@@ -1,0 +1,138 @@
+"""What the commands share: their settings, output for programs and for people, and types of arguments."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from device.errors import DragomanError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from device.config import Loaded, Settings
+    from device.events import Event
+
+_printing = threading.Lock()
+
+
+@dataclass
+class Invocation:
+    """What was given before the command's name."""
+
+    config: Path | None = None
+    overrides: dict[str, str] = field(default_factory=dict)
+    verbose: int = 0
+
+
+def load_from(ctx: click.Context, overrides: Mapping[str, object] | None = None) -> Loaded:
+    """Read the settings that this call of the command line asks for, with the place of each value.
+
+    ``overrides`` are the command's own flags by dotted key; they win over everything, ``--set`` too.
+    """
+    from device.config import load
+
+    invocation = ctx.ensure_object(Invocation)
+    return load(invocation.config, {**invocation.overrides, **(overrides or {})})
+
+
+def settings_from(ctx: click.Context, overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read the settings that this call of the command line asks for (see `load_from`)."""
+    return load_from(ctx, overrides).settings
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """Print one JSON object on a line of its own, at once; safe to call from any thread."""
+    line = json.dumps(data, ensure_ascii=False, separators=(", ", ": "))
+    with _printing:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+def json_event(event: Event) -> None:
+    """Print an event as one line of JSON; events that are only for machinery are left out."""
+    from device.events import CONTROL_EVENTS
+
+    if event.type not in CONTROL_EVENTS:
+        print_json(event.to_dict())
+
+
+def complain(message: str) -> None:
+    """Tell a person what went wrong: one line on standard error."""
+    with suppress(OSError):
+        print(f"dragoman: {message}", file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Write a time within a recording: ``1:02:03.4``, ``2:03.4``."""
+    minutes, rest = divmod(max(0.0, seconds), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with one line and exit code 1."""
+    raise DragomanError(message)
+
+
+def on_terminal() -> bool:
+    """Whether a person watches: both outputs are a terminal, neither a pipe nor a file."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+@contextmanager
+def progress(*, bytes_: bool = False) -> Iterator[Progress]:
+    """Show progress bars on standard error while the block runs; nothing at all where no person watches.
+
+    Parameters
+    ----------
+    bytes_
+        The tasks count bytes: show sizes and a rate instead of steps.
+    """
+    from rich import progress as bars
+    from rich.console import Console
+
+    counts = (
+        [bars.DownloadColumn(binary_units=False), bars.TransferSpeedColumn()]
+        if bytes_
+        else [bars.MofNCompleteColumn()]
+    )
+    columns = [
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        *counts,
+        bars.TimeRemainingColumn(),
+    ]
+    with bars.Progress(*columns, console=Console(stderr=True), disable=not on_terminal()) as shown:
+        yield shown
+
+
+class LanguageTag(click.ParamType):
+    """An argument that is a language: ``en``, ``pt-BR``; written the usual way, refused when there is none such."""
+
+    name = "language"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """Return what the help shows for the value."""
+        return "LANG"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the tag in its canonical writing."""
+        from device.config.languages import canonical_language
+
+        try:
+            return canonical_language(str(value))
+        except ValueError as error:
+            self.fail(f"{str(value)[:60]!r} is {error}", param, ctx)
+
+
+LANGUAGE = LanguageTag()
