@@ -6,6 +6,8 @@ decode several streams from several threads at once, so nothing is locked here.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import sherpa_onnx
 
 from device.engines.asr_sherpa_arguments import constructor
 from device.engines.asr_words import confidence, words_from_tokens
-from device.engines.protocols import Recognition, RecognitionSession, Recognizer
+from device.engines.protocols import Recognition, RecognitionSession, Recognizer, Word
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 from device.modelstore.catalogue import Model
@@ -87,14 +89,7 @@ class _OfflineSession:
         stream.accept_waveform(SAMPLE_RATE, samples)
         self._native.decode_stream(stream)
         result = stream.result
-        return Recognition(
-            text=result.text.strip(),
-            language=self._language,
-            confidence=confidence(result.ys_log_probs),
-            words=words_from_tokens(
-                result.tokens, result.timestamps, result.ys_log_probs, end=len(samples) / SAMPLE_RATE
-            ),
-        )
+        return _recognition(result, self._language, result.ys_log_probs, len(samples) / SAMPLE_RATE)
 
 
 class _OnlineSession:
@@ -116,11 +111,18 @@ class _OnlineSession:
         while self._native.is_ready(self._stream):
             self._native.decode_stream(self._stream)
         result = self._native.get_result_all(self._stream)
-        return Recognition(
-            text=result.text.strip(),
-            language=self._language,
-            confidence=confidence(result.ys_probs),
-            words=words_from_tokens(
-                result.tokens, result.timestamps, result.ys_probs, end=len(samples) / SAMPLE_RATE
-            ),
-        )
+        return _recognition(result, self._language, result.ys_probs, len(samples) / SAMPLE_RATE)
+
+
+def _recognition(result: Any, language: str, log_probs: Sequence[float], duration: float) -> Recognition:
+    """Translate sherpa-onnx's result, offline or streaming."""
+    try:
+        text = result.text.strip()
+    except UnicodeDecodeError:  # a byte-level model ended inside a character: it heard nothing it could spell
+        return Recognition("", language)
+    words: tuple[Word, ...] = ()
+    if starts := result.timestamps:
+        # Tokens of byte-level models may be parts of a character; such models give no times so far.
+        with contextlib.suppress(UnicodeDecodeError):
+            words = words_from_tokens(result.tokens, starts, log_probs, end=duration)
+    return Recognition(text, language, confidence(log_probs), words)
