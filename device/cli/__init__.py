@@ -97,11 +97,21 @@ def _overrides(_ctx: click.Context, _parameter: click.Parameter, given: Sequence
     "--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="Read this configuration file."
 )
 @click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", callback=_overrides, help="Override one setting."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_overrides,
+    help="Override one setting.",
 )
 @click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version.",
 )
 @click.pass_obj
 def cli(invocation: Invocation, file: Path | None, overrides: dict[str, str], verbose: int) -> None:
@@ -201,5 +211,3 @@ def _reader_went_away() -> int:
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
-
-

@@ -1,7 +1,7 @@
 """The configuration: typed settings, and the only place that reads their file and environment."""
 
 from device.config.languages import canonical_language, nearest_language
-from device.config.load import (
+from device.config.loading import (
     Loaded,
     find_file,
     load,

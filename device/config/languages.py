@@ -60,17 +60,14 @@ def _canonical_subtag(subtag: str) -> str:
 def nearest_language(tag: str) -> str | None:
     """Find the known primary subtag that somebody who wrote ``tag`` most likely meant."""
     word = tag.strip().lower()
-    by_name = {name.lower(): code for code, name in NAMES.items()}
-    for candidates in (by_name, {code: code for code in NAMES}):
-        found = difflib.get_close_matches(word, candidates, n=1, cutoff=0.75)
-        if found:
-            return candidates[found[0]]
-    # "eng", "por", "spa": a three-letter code or a long prefix, read as the beginning of a language's name.
     head = re.split(r"[-_]", word)[0]
     if head in NAMES:
         return head
+    by_name = {name.lower(): code for code, name in NAMES.items()}
+    if names := difflib.get_close_matches(word, by_name, n=1, cutoff=0.75):
+        return by_name[names[0]]
+    # Three-letter codes such as "eng" or "por" are mostly the beginning of the language's name.
     begins = [code for name, code in by_name.items() if len(head) >= 3 and name.startswith(head)]
-    if begins:
-        return begins[0]
-    found = difflib.get_close_matches(head, NAMES, n=1, cutoff=0.6)
-    return found[0] if found else None
+    begins += [head[:2]] if head[:2] in NAMES else []
+    begins += difflib.get_close_matches(head, NAMES, n=1, cutoff=0.6)
+    return begins[0] if begins else None

@@ -67,8 +67,10 @@ class _Layers:
     problems: list[Problem] = field(default_factory=list)
 
     def place(self, path: Place) -> str:
-        """Find the place of a key, or of the nearest table above it that was given."""
-        return next((self.places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.places), "")
+        """Find the place of a key, or of the nearest table above it that was given, or of a key below it."""
+        above = (self.places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.places)
+        below = (place for known, place in self.places.items() if known[: len(path)] == path)
+        return next(above, next(below, ""))
 
     def complain(self, path: Place, message: str) -> None:
         problem = Problem(self.place(path), dotted(path), message)
