@@ -1,0 +1,1 @@
+"""The model store: the catalogue of models, and getting, verifying and keeping them."""

@@ -1,11 +1,11 @@
-"""The catalogue: one TOML file a model, as typed data.
+"""The catalogue: one TOML file a model, as typed data (``device.modelstore.loading`` reads and checks it).
 
 A file in the catalogue looks like this::
 
     id = "asr-moonshine-tiny-en"
-    task = "asr"                  # asr, mt, tts, vad, denoise, speaker, segmentation
+    task = "asr"                  # asr, mt, tts, vad, denoise, speaker, segmentation, test-audio
     engine = "sherpa-offline"     # which adapter loads it: sherpa-offline, sherpa-online, whisper-ct2,
-                                  # ctranslate2, bergamot, piper, silero
+                                  # ctranslate2, bergamot, piper, kokoro, silero; none for recordings
     name = "Moonshine tiny, English"
     languages = ["en"]            # asr, tts: what it understands or speaks (BCP-47)
     # source = "en"               # mt
@@ -23,43 +23,102 @@ A file in the catalogue looks like this::
     name = "encoder_model.ort"
     sha256 = "94e9…"
     size = 13281600
-    sources = ["hf:owner/repo@revision/path", "pip:moonshine-voice==0.0.73:moonshine_voice/assets/tiny-en/encoder_model.ort"]
+    sources = [
+        "hf:owner/repo@revision/path",
+        "pip:moonshine-voice==0.0.73:moonshine_voice/assets/tiny-en/encoder_model.ort",
+    ]
 
     [[derived]]                   # made once from the files above, after they were verified
     tool = "moonshine-tokens"     # moonshine-tokens, bergamot-onnx, onnx-metadata
     inputs = ["tokenizer.bin"]
-    outputs = ["tokens.txt"]
+    outputs = ["tokens.txt"]      # at least these; whatever else the tool writes is kept as well
+
+What a source looks like is told in ``device.modelstore.sources``; sources are tried in order and the bytes
+decide. A file without ``sha256`` (only where ``verified`` is false) is checked against the hub's own hash,
+which is then pinned in the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
+
+from device.errors import UsageError
+
+_FORBID = ConfigDict(extra="forbid")
+
+TASKS = ("asr", "mt", "tts", "vad", "denoise", "speaker", "segmentation", "test-audio")
+ENGINES = (
+    "sherpa-offline",
+    "sherpa-online",
+    "whisper-ct2",
+    "ctranslate2",
+    "bergamot",
+    "piper",
+    "kokoro",
+    "silero",
+    "none",
+)
+
+
+def primary(tag: str) -> str:
+    """Return the primary language of a BCP-47 tag: ``pt`` for ``pt-BR``."""
+    return tag.split("-", 1)[0].lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Other bytes that serve as well as a file's own, for example settings from another publisher."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _FORBID
+
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
     """One file of a model: what it must be, and where it can be had."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _FORBID
+
     name: str
-    sha256: str | None
-    size: int | None
-    sources: tuple[str, ...]
+    """Path below the model's folder."""
+    sha256: str | None = None
+    size: int | None = None
+    sources: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
+
+    def accepts(self, sha256: str, size: int) -> bool:
+        """Whether bytes of this hash and size are the file; true of anything where nothing is pinned."""
+        if self.sha256 is None:
+            return self.size is None or self.size == size
+        pinned = [(self.sha256, self.size), *((v.sha256, v.size) for v in self.variants)]
+        return (sha256, size) in pinned
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
     """Files that are made from a model's files by a named tool."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _FORBID
+
     tool: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the tool is told besides; for ``onnx-metadata`` the keys to add."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """One entry of the catalogue."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _FORBID
 
     id: str
     task: str
@@ -76,3 +135,82 @@ class Model:
     files: tuple[ModelFile, ...] = ()
     derived: tuple[Derived, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files; None where the size of one is not known."""
+        sizes = [file.size for file in self.files]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def speaks(self, language: str) -> bool:
+        """Whether the model understands or speaks ``language``; ``pt`` and ``pt-BR`` match each other."""
+        return primary(language) in {primary(tag) for tag in self.languages}
+
+
+class Catalogue(Mapping[str, Model]):
+    """All models that are known, by id."""
+
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        self._models = dict(models)
+
+    def __getitem__(self, model_id: str) -> Model:
+        """Return the model.
+
+        Raises
+        ------
+        UsageError
+            When there is none of that id; the message names the nearest one.
+        """
+        try:
+            return self._models[model_id]
+        except KeyError:
+            raise UsageError(self._unknown(model_id)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __contains__(self, model_id: object) -> bool:
+        return model_id in self._models
+
+    def find(
+        self,
+        *,
+        task: str | None = None,
+        language: str | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        engine: str | None = None,
+    ) -> list[Model]:
+        """Return the models that fit everything asked for, the best first.
+
+        Languages match by their primary subtag; among equals an exact tag (``pt-BR``) comes first, then the
+        higher ``quality``, then verified ones, then the id.
+        """
+        found = [
+            model
+            for model in self._models.values()
+            if (task is None or model.task == task)
+            and (engine is None or model.engine == engine)
+            and (language is None or model.speaks(language))
+            and (source is None or (model.source is not None and primary(model.source) == primary(source)))
+            and (target is None or (model.target is not None and primary(model.target) == primary(target)))
+        ]
+        wanted = {tag for tag in (language, source, target) if tag is not None and "-" in tag}
+
+        def rank(model: Model) -> tuple[bool, float, bool, str]:
+            own = {*model.languages, model.source, model.target}
+            return (bool(wanted) and not wanted <= own, -model.quality, not model.verified, model.id)
+
+        return sorted(found, key=rank)
+
+    def defaults(self) -> list[Model]:
+        """Return what a plain ``dragoman models pull`` fetches, by id."""
+        return sorted((model for model in self._models.values() if model.default), key=lambda model: model.id)
+
+    def _unknown(self, model_id: str) -> str:
+        near = difflib.get_close_matches(str(model_id), self._models, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else "; see `dragoman models list --all`"
+        return f"there is no model {model_id!r} in the catalogue{hint}"
