@@ -115,12 +115,18 @@ def _overrides(_ctx: click.Context, _parameter: click.Parameter, given: Sequence
 )
 @click.pass_obj
 def cli(invocation: Invocation, file: Path | None, overrides: dict[str, str], verbose: int) -> None:
-    """Translate speech on this machine, with no network: people talk, and hear and read it in another language."""
+    """Translate speech on this machine, with no network.
+
+    People talk, and hear and read in another language what was said.
+    """
     invocation.config = file
     invocation.overrides = dict(overrides)
     invocation.verbose = verbose
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="dragoman: %(message)s" if verbose < 2 else None)
+    logging.basicConfig(
+        level=level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "dragoman: %(message)s",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -142,45 +148,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str] | None, invocation: Invocation) -> int:
-    """Call the command and return the exit code; everything that can go wrong is told here."""
+    """Call the command and return the exit code."""
     try:
         result = cli.main(arguments, prog_name="dragoman", standalone_mode=False, obj=invocation)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "dragoman"
-        _complain(f"{_sentence(error.format_message())} (see {where} --help)")
-        return 2
-    except click.ClickException as error:
-        _complain(_sentence(error.format_message()))
-        return error.exit_code
-    except UsageError as error:
-        _complain(str(error))
-        return 2
-    except DragomanError as error:
-        _complain(str(error))
-        return 1
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
         raise
-    except OSError as error:
-        return _failed(error, _os_error(error), invocation)
-    except MemoryError as error:
-        return _failed(error, "not enough memory", invocation)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
-        what = f"{type(error).__name__}: {_one_line(str(error)) or 'no further message'}"
-        hint = "this is a bug" if invocation.verbose else "this is a bug; run with -v for details"
-        return _failed(error, f"{what} ({hint})", invocation)
+        code, message = _verdict(error, invocation)
+        _complain(message)
+        return code
     return result if isinstance(result, int) else 0
 
 
-def _failed(error: BaseException, message: str, invocation: Invocation) -> int:
+def _verdict(error: Exception, invocation: Invocation) -> tuple[int, str]:
+    """Choose the exit code and the line for a failure; show where it happened when that was asked for."""
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "dragoman"
+        return 2, f"{_sentence(error.format_message())} (see {command} --help)"
+    if isinstance(error, click.ClickException):
+        return error.exit_code, _sentence(error.format_message())
+    if isinstance(error, DragomanError):
+        return 2 if isinstance(error, UsageError) else 1, str(error)
     if invocation.verbose:
         traceback.print_exception(error)
-    _complain(message)
-    return 1
+    if isinstance(error, OSError):
+        return 1, _os_error(error)
+    if isinstance(error, MemoryError):
+        return 1, "not enough memory"
+    what = f"{type(error).__name__}: {_one_line(str(error)) or 'no further message'}"
+    return (
+        1,
+        f"{what} ({'this is a bug' if invocation.verbose else 'this is a bug; run with -v for details'})",
+    )
 
 
 def _complain(message: str) -> None:

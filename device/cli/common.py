@@ -116,8 +116,8 @@ def progress(*, bytes_: bool = False) -> Iterator[Progress]:
         yield shown
 
 
-class LanguageTag(click.ParamType):
-    """An argument that is a language: ``en``, ``pt-BR``; written the usual way, refused when there is none such."""
+class LanguageTag(click.ParamType[str]):
+    """An argument that is a language, such as ``en`` or ``pt-BR``; one that does not exist is refused."""
 
     name = "language"
 

@@ -47,7 +47,7 @@ def show(ctx: click.Context, as_json: bool, origin: bool) -> None:
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.pass_context
 def check(ctx: click.Context, file: Path | None) -> None:
-    """Check a configuration FILE alone, or everything that is in effect, and list all that is wrong with it."""
+    """Check a configuration FILE alone, or everything that is in effect, and list all that is wrong."""
     from device.config import load
 
     loaded = load(file, environ=_without_settings()) if file else load_from(ctx)

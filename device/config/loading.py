@@ -5,6 +5,7 @@ Whatever is wrong is collected and told at once, each problem on one line with i
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -152,6 +153,15 @@ class _Layers:
             del self.places[known]
         self.places[full] = place
 
+    def origins(self) -> dict[str, str]:
+        """Place of each given value by its dotted key; a table's line says nothing about its other keys."""
+        values: object = self.values
+        return {
+            dotted(path): place
+            for path, place in self.places.items()
+            if place.startswith((PREFIX, flag(""))) or not _is_table(functools.reduce(_child, path, values))
+        }
+
     def settings(self) -> Settings:
         """Validate what was merged; raises `ConfigError` with every problem of every layer."""
         settings = self._validate(self.values, strict=False)
@@ -171,6 +181,12 @@ class _Layers:
             for path, message in problems.describe(error, self.place):
                 self.complain(path, message)
             return None
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    )
 
 
 def _child(tree: object, key: str | int) -> object:
@@ -241,7 +257,7 @@ def load(
     settings = layers.settings()
     if settings.mqtt.password_file:
         warn_if_others_can_read(settings.mqtt.password_file)
-    return Loaded(settings, found, {dotted(path): place for path, place in layers.places.items()})
+    return Loaded(settings, found, layers.origins())
 
 
 def load_settings(file: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:

@@ -14,9 +14,9 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def to_toml(settings: Settings, origin: Callable[[str], str] | None = None) -> str:
-    """Write all settings as TOML; with ``origin`` each line ends with a comment that tells where it came from.
+    """Write all settings as TOML; what has no value is written as a comment, for TOML has no null.
 
-    What has no value is written as a comment, for TOML has no null.
+    With ``origin`` each line ends with a comment that tells where the value came from.
     """
     return "\n".join(_table(settings.model_dump(mode="json"), "", "", origin)) + "\n"
 

@@ -1,0 +1,69 @@
+"""``dragoman config show`` and ``dragoman config check``."""
+
+import json
+import tomllib
+
+from device.config import Settings
+from tests.cli.test_main import dragoman
+
+__all__ = ["dragoman"]  # the fixture
+
+
+def test_show_prints_what_is_in_effect_as_toml(dragoman):
+    code, out, _ = dragoman("--set", "mqtt.port=1884", "config", "show")
+    assert code == 0
+    shown = tomllib.loads(out)
+    assert shown["mqtt"]["port"] == 1884
+    assert Settings.model_validate(shown) == Settings(mqtt={"port": 1884})
+
+
+def test_show_tells_where_each_value_came_from(dragoman, tmp_path, monkeypatch):
+    file = tmp_path / "dragoman.toml"
+    file.write_text("[mqtt]\nport = 1884\n")
+    monkeypatch.setenv("DRAGOMAN_LOG__LEVEL", "debug")
+    _, out, _ = dragoman("--config", str(file), "--set", "mqtt.host=h", "config", "show", "--origin")
+    lines = {line.partition("=")[0].strip(): line.partition("  # ")[2] for line in out.splitlines()}
+    assert lines["port"] == f"{file}:2"
+    assert lines["level"] == "DRAGOMAN_LOG__LEVEL"
+    assert lines["host"] == "--set mqtt.host"
+    assert lines["keepalive"] == "default"
+
+
+def test_show_as_json(dragoman):
+    _, out, _ = dragoman("config", "show", "--json")
+    assert Settings.model_validate(json.loads(out)) == Settings()
+    _, out, _ = dragoman("--set", "mqtt.port=1", "config", "show", "--json", "--origin")
+    assert json.loads(out)["origins"] == {"mqtt.port": "--set mqtt.port"}
+
+
+def test_check_says_ok(dragoman, tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text("[mqtt]\nport = 1884\n")
+    assert dragoman("config", "check", str(file)) == (0, f"{file}: ok\n", "")
+    assert dragoman("config", "check") == (0, "no configuration file: defaults: ok\n", "")
+
+
+def test_check_lists_every_problem_a_line_each_and_ends_with_2(dragoman, tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text("[mqtt]\nprot = 1884\nport = true\n")
+    code, out, err = dragoman("config", "check", str(file))
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "dragoman: 2 problems in the configuration:",
+        f"  {file}:2: mqtt.prot: unknown key; did you mean mqtt.port?",
+        f"  {file}:3: mqtt.port: expected a whole number, not true",
+    ]
+
+
+def test_check_of_a_file_looks_at_that_file_alone(dragoman, tmp_path, monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_MQTT__PORT", "wrong")
+    file = tmp_path / "a.toml"
+    file.write_text("")
+    assert dragoman("config", "check", str(file))[0] == 0
+    assert dragoman("config", "check")[0] == 2
+
+
+def test_missing_file_is_wrong_use(dragoman, tmp_path):
+    code, _, err = dragoman("--config", str(tmp_path / "no.toml"), "config", "check")
+    assert code == 2
+    assert "no such configuration file" in err

@@ -1,0 +1,237 @@
+"""The command line's promises: help, lazy commands, one-line failures, exit codes, quiet pipes."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import click
+import pytest
+
+from device import cli
+from device.cli.common import LANGUAGE, json_event, on_terminal, progress
+from device.errors import DragomanError, UsageError
+from device.events import SpeechStarted, Translation
+
+
+@pytest.fixture
+def dragoman(capsys, monkeypatch, tmp_path):
+    """Run the command line in this process: exit code, standard output, standard error."""
+    for name in [name for name in os.environ if name.startswith("DRAGOMAN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("device.config.loading.SYSTEM_FILE", tmp_path / "none.toml")
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(arguments))
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Make a function the ``dragoman doctor`` command."""
+
+    def install(function, *decorators):
+        made = click.command("doctor")(function)
+        monkeypatch.setattr(cli.CommandGroup, "get_command", lambda *_: made)
+
+    return install
+
+
+def test_help_has_sections_with_one_line_a_command_and_examples(dragoman):
+    code, out, err = dragoman("--help")
+    assert (code, err) == (0, "")
+    assert "Set up:" in out
+    assert "  config" in out
+    assert "Examples:\n  dragoman translate talk.wav" in out
+
+
+def test_help_lists_only_commands_that_exist(dragoman, monkeypatch):
+    monkeypatch.setitem(cli.COMMANDS["Set up"], "frobnicate", "Does not exist.")
+    assert "frobnicate" not in dragoman("--help")[1]
+    code, _, err = dragoman("frobnicate")
+    assert code == 2
+    assert err == "dragoman: no such command 'frobnicate' (see dragoman --help)\n"
+
+
+def test_every_command_that_exists_has_its_own_help(dragoman):
+    group = cli.cli
+    for name in group.list_commands(click.Context(group)):
+        code, out, _ = dragoman(name, "--help")
+        assert code == 0, name
+        assert out.startswith(f"Usage: dragoman {name} "), name
+
+
+def test_help_imports_no_engine_and_no_settings():
+    code = (
+        "import sys\nfrom device.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "sherpa_onnx", "ctranslate2", "onnxruntime", "pydantic", "rich", "gpiozero", "pyaudio"}
+    assert "click" in done.stdout.split()
+    assert not heavy & set(done.stdout.split())
+
+
+def test_wrong_use_is_one_line_and_exit_code_2(dragoman):
+    for arguments in (["--frob"], ["--set", "nonsense", "config", "show"], ["config", "frob"]):
+        code, out, err = dragoman(*arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("dragoman: ")
+        assert err.endswith("--help)\n")
+        assert err.count("\n") == 1
+
+
+def test_no_command_is_wrong_use_and_shows_the_help(dragoman):
+    code, out, err = dragoman()
+    assert (code, out) == (2, "")
+    assert "Examples:" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (DragomanError("talk.wav: no sound in it"), 1, "talk.wav: no sound in it"),
+        (UsageError("--to: no such language"), 2, "--to: no such language"),
+        (PermissionError(13, "Permission denied", "/x"), 1, "/x: Permission denied"),
+        (
+            OSError(28, "No space left on device", "/x"),
+            1,
+            "/x: No space left on device; free some space and try again",
+        ),
+        (KeyError("a\nb"), 1, "KeyError: 'a\\nb' (this is a bug; run with -v for details)"),
+        (ValueError("two\nlines"), 1, "ValueError: two lines (this is a bug; run with -v for details)"),
+        (MemoryError(), 1, "not enough memory"),
+        (click.FileError("a.wav", "is a directory"), 1, "could not open file 'a.wav': is a directory"),
+    ],
+)
+def test_failure_is_one_line_without_traceback(dragoman, command, error, code, line):
+    def doctor():
+        raise error
+
+    command(doctor)
+    assert dragoman("doctor") == (code, "", f"dragoman: {line}\n")
+
+
+def test_verbose_shows_where_a_bug_is(dragoman, command):
+    def doctor():
+        raise RuntimeError("broken")
+
+    command(doctor)
+    code, _, err = dragoman("-v", "doctor")
+    assert code == 1
+    assert "Traceback" in err
+    assert err.endswith("dragoman: RuntimeError: broken (this is a bug)\n")
+
+
+def test_interrupt_is_quiet_and_130(dragoman, command):
+    def doctor():
+        raise KeyboardInterrupt
+
+    command(doctor)
+    code, out, err = dragoman("doctor")
+    assert (code, out, err.strip()) == (130, "", "")
+
+
+def test_a_command_says_its_own_exit_code(dragoman, command):
+    command(lambda: 1)
+    assert dragoman("doctor")[0] == 1
+
+
+def test_reader_that_goes_away_is_no_failure_to_talk_about():
+    code = "from device.cli import main\nmain(['config', 'show'])"
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        done = subprocess.run([sys.executable, "-c", code], stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert done.stderr == b""
+    assert done.returncode == 1
+
+
+def test_interrupt_from_outside_ends_with_130():
+    code = (
+        "import click, signal\nfrom device import cli\n"
+        "@click.command()\ndef doctor():\n    print('up', flush=True)\n    signal.pause()\n"
+        "cli.CommandGroup.get_command = lambda *_: doctor\ncli.main(['doctor'])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.strip() == b""
+
+
+def test_output_is_utf8_whatever_the_locale_says():
+    code = "from device.cli import main\nmain(['--set', 'audio.input=f\\xfcr \\u8a9e', 'config', 'show'])"
+    environ = {
+        "PATH": os.environ["PATH"],
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "HOME": "/nowhere",
+    }
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environ, check=True)
+    assert "für 語".encode() in done.stdout
+
+
+def test_version(dragoman):
+    code, out, _ = dragoman("--version")
+    assert code == 0
+    assert out.startswith("dragoman ")
+
+
+def test_events_are_printed_one_a_line_and_machinery_is_left_out(capsys):
+    json_event(SpeechStarted(emitted=0.1, utterance="a", start=0.0))
+    times = {"emitted": 1.23456, "start": 0.0, "end": 1.0}
+    json_event(
+        Translation(**times, utterance="a", sequence=1, text="olá\n🌍", language="pt", source_language="en")
+    )
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert '"text": "olá\\n🌍"' in out
+    shown = json.loads(out)
+    assert (shown["type"], shown["emitted"], shown["text"]) == ("translation", 1.235, "olá\n🌍")
+
+
+def test_no_progress_where_the_output_is_a_pipe(capfd):
+    assert not on_terminal()
+    with progress(bytes_=True) as bars:
+        bars.update(bars.add_task("model", total=10), advance=5)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_on_a_terminal():
+    code = (
+        "from device.cli.common import progress\n"
+        "with progress(bytes_=True) as bars:\n"
+        "    bars.update(bars.add_task('model [x]', total=10), advance=10)"
+    )
+    master, slave = pty.openpty()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(master, 4096)
+            except OSError:  # the other end is closed
+                break
+        assert process.wait() == 0
+    os.close(master)
+    assert b"model [x]" in shown
+    assert b"100%" in shown
+
+
+@pytest.mark.parametrize("value", ["xx", "english", "e", "en--", ""])
+def test_wrong_language_on_the_command_line_is_wrong_use(value, dragoman, command):
+    command(click.option("--to", type=LANGUAGE)(lambda to: None))
+    code, _, err = dragoman("doctor", "--to", value)
+    assert code == 2
+    assert err.startswith("dragoman: invalid value for '--to':")
+    assert "not a language tag" in err
