@@ -1,0 +1,1 @@
+"""What is done to text between the engines: sentences for translation, clauses for speech."""

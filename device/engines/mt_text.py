@@ -1,0 +1,264 @@
+"""Keeps out of a translation model what it would turn into junk, and puts it back.
+
+Translation models know the pieces of their vocabulary and ordinary sentences. Emoji, other scripts, control
+characters, web addresses and text without letters come out as noise, so a text is first cut into *chunks*, which the
+model translates, and *literals*, which pass unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from device.engines.protocols import Translated
+from device.text.sentences import SPACELESS, split_sentences
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTranslation:
+    """What the model made of one chunk; the log-probability is summed over ``steps`` tokens."""
+
+    text: str
+    log_probability: float
+    steps: int
+
+
+@dataclass(slots=True)
+class _Part:
+    """A literal, or a chunk with what it is written as for the model, and what to write back afterwards."""
+
+    text: str
+    written: str | None = None
+    """What the model is given; None for a literal."""
+    required: tuple[tuple[str, str], ...] = ()
+    """Addresses as written and as they were: each must be in the translation."""
+    names: tuple[tuple[str, str], ...] = ()
+    """Words that lost accents that the vocabulary lacks; those that the model copies get them back."""
+    shouted: bool = False
+    """Capitals throughout; the model is given ordinary ones."""
+    result: ChunkTranslation | None = None
+
+
+_ADDRESS: Final = re.compile(
+    r"(?:https?://|www\.)[^\s<>\"”]*[^\s<>\"”.,;:!?)\]}']"
+    r"|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+    r"|(?<!\w)[#@][^\W\d]\w{0,63}"
+)
+"""Web and mail addresses, hashtags and handles."""
+
+_INVISIBLE: Final = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ud800-\udfff]"
+)
+"""Control and direction characters and lone surrogates: nothing to translate, and some break terminals."""
+
+_SIMILAR: Final = str.maketrans(
+    {
+        "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'", "´": "'",
+        "–": "-", "—": "-", "―": "-", "‐": "-", "‑": "-", "−": "-", "…": "...", "·": ".",
+        "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe",
+        "Œ": "Oe", "ı": "i", "þ": "th", "Þ": "Th", "ð": "d",
+    }
+)  # fmt: skip
+"""What to write for a character that the vocabulary lacks."""
+
+_JOINERS: Final = frozenset("\u200c\u200d\ufe0e\ufe0f")
+"""Zero-width characters that belong to what stands before them."""
+
+_PLACEHOLDER: Final = "www.x{}.com"
+"""Stands for an address that the vocabulary cannot spell: models copy web addresses."""
+
+_WORD: Final = re.compile(r"\w+")
+_LONG_WORD: Final = re.compile(r"\w{2,}")
+_SPACES: Final = re.compile(r"\s+")
+_TIGHT: Final = frozenset(".,;:!?)]}%。，！？、；：）」』”")  # noqa: RUF001
+"""No space is put before these."""
+
+
+class TextTranslator:
+    """Wraps a model's ``run``, which translates chunks, into one that translates any text.
+
+    Parameters
+    ----------
+    source, target
+        Language tags.
+    run
+        Translates clean chunks, each short enough, and answers in the same order.
+    knows
+        Whether the model's vocabulary has a given character.
+    limit
+        Characters of the longest chunk.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        run: Callable[[Sequence[str]], list[ChunkTranslation]],
+        knows: Callable[[str], bool],
+        limit: int,
+    ) -> None:
+        self._source = source
+        self._run = run
+        self._knows = knows
+        self._limit = limit
+        self._known: dict[str, bool] = {}
+        spaceless = {tag for tag in (source, target) if tag.split("-")[0] in SPACELESS}
+        self._joins_tight = target in spaceless
+        self._adds_spaces = source in spaceless and target not in spaceless
+
+    def translate(self, texts: Sequence[str]) -> list[Translated]:
+        """Translate each text by itself; text without letters passes unchanged, and so do literals inside."""
+        return [answer for text in texts for answer in self._translate_some([text])]
+
+    def translate_together(self, texts: Sequence[str]) -> list[Translated]:
+        """Do the same, with the chunks of all texts in one call of the model (for engines that gain by batches)."""
+        return self._translate_some(texts)
+
+    def _translate_some(self, texts: Sequence[str]) -> list[Translated]:
+        plans = [self._plan(text) for text in texts]
+        self._fill([part for plan in plans for part in plan])
+        plans = [[new for part in plan for new in self._keep_addresses(part)] for plan in plans]
+        self._fill([part for plan in plans for part in plan])
+        return [self._assemble(plan) for plan in plans]
+
+    def _fill(self, parts: Sequence[_Part]) -> None:
+        waiting = [(part, part.written) for part in parts if part.written is not None and part.result is None]
+        if waiting:
+            results = self._run([written for _, written in waiting])
+            for (part, _), result in zip(waiting, results, strict=True):
+                part.result = result
+
+    # --- cutting
+
+    def _plan(self, text: str) -> list[_Part]:
+        text = _INVISIBLE.sub("", text)
+        if not any(map(str.isalpha, text)):
+            return [_Part(text)]
+        parts: list[_Part] = []
+        for sentence in split_sentences(text, self._source, limit=self._limit):
+            for piece, literal in self._cut_unknown(sentence):
+                parts += [_Part(piece)] if literal else self._chunk(piece)
+        return parts
+
+    def _cut_unknown(self, text: str) -> list[tuple[str, bool]]:
+        """Cut into pieces that the vocabulary can spell, or that are addresses, and literals that it cannot."""
+        out: list[tuple[str, bool]] = []
+        start = 0
+        for address in _ADDRESS.finditer(text):
+            self._cut_characters(text[start : address.start()], out)
+            _append(out, address[0], literal=False)
+            start = address.end()
+        self._cut_characters(text[start:], out)
+        return out
+
+    def _cut_characters(self, text: str, out: list[tuple[str, bool]]) -> None:
+        for character in text:
+            literal = self._spell(character) is None
+            if literal and len(out) > 1 and not out[-1][1] and out[-1][0].isspace():
+                character = out.pop()[0] + character  # noqa: PLW2901 - only space since the last literal: one literal
+            elif character in _JOINERS and out:
+                literal = out[-1][1]
+            _append(out, character, literal=literal)
+
+    def _chunk(self, text: str) -> list[_Part]:
+        """Return the parts of a spellable piece: white space and addresses at its ends are literals."""
+        core = text.strip()
+        if not core:
+            return [_Part(text)] if text else []
+        start = text.index(core)
+        before, after = text[:start], text[start + len(core) :]
+        first = _ADDRESS.match(core)
+        if first:
+            return [_Part(before + first[0]), *self._chunk(core[first.end() :] + after)]
+        parts = [_Part(before)] if before else []
+        parts.append(self._write(core) if any(map(str.isalpha, core)) else _Part(core))
+        return [*parts, _Part(after)] if after else parts
+
+    def _write(self, text: str) -> _Part:
+        """Write a chunk with the vocabulary's characters."""
+        required: list[tuple[str, str]] = []
+
+        def write_address(match: re.Match[str]) -> str:
+            address = match[0]
+            written = address if all(map(self._is_known, address)) else _PLACEHOLDER.format(len(required) + 1)
+            required.append((written, address))
+            return written
+
+        written = _SPACES.sub(" ", _ADDRESS.sub(write_address, text))
+        shouted = not required and written.isupper() and len(_LONG_WORD.findall(written)) > 1
+        if shouted:
+            written = written.capitalize()
+        names: dict[str, str] = {}
+        for word in _WORD.findall(written):
+            spelled = self._spell_all(word)
+            if spelled != word:
+                names[spelled] = word
+        return _Part(text, self._spell_all(written), tuple(required), tuple(names.items()), shouted)
+
+    def _spell_all(self, text: str) -> str:
+        return "".join(self._spell(character) or character for character in text)
+
+    def _spell(self, character: str) -> str | None:
+        """Return what to write for a character, or None where the vocabulary has nothing like it."""
+        if character.isspace() or self._is_known(character):
+            return character
+        similar = character.translate(_SIMILAR)
+        if similar == character:
+            similar = "".join(
+                c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)
+            )
+        return similar if similar and all(map(self._is_known, similar)) else None
+
+    def _is_known(self, character: str) -> bool:
+        known = self._known.get(character)
+        if known is None:
+            known = self._known[character] = self._knows(character)
+        return known
+
+    # --- putting together
+
+    def _keep_addresses(self, part: _Part) -> list[_Part]:
+        """Cut a chunk at its addresses where the model did not copy them faithfully."""
+        if part.result is None or all(part.result.text.count(written) == 1 for written, _ in part.required):
+            return [part]
+        out: list[_Part] = []
+        start = 0
+        for address in _ADDRESS.finditer(part.text):
+            out += [*self._chunk(part.text[start : address.start()]), _Part(address[0])]
+            start = address.end()
+        return [*out, *self._chunk(part.text[start:])]
+
+    def _assemble(self, plan: Sequence[_Part]) -> Translated:
+        text = ""
+        total, steps = 0.0, 0
+        for part in plan:
+            piece = part.text
+            if part.result is not None:
+                piece = _restore(part, part.result.text)
+                total += part.result.log_probability
+                steps += part.result.steps
+            elif self._joins_tight and piece == " ":
+                continue
+            apart = not text or not piece or text[-1].isspace() or piece[0].isspace() or piece[0] in _TIGHT
+            text += " " + piece if self._adds_spaces and not apart else piece
+        return Translated(text, total / steps if steps else None)
+
+
+def _append(out: list[tuple[str, bool]], text: str, *, literal: bool) -> None:
+    if out and out[-1][1] == literal:
+        out[-1] = (out[-1][0] + text, literal)
+    else:
+        out.append((text, literal))
+
+
+def _restore(part: _Part, text: str) -> str:
+    if part.shouted:
+        text = text.upper()
+    for written, original in part.required:
+        text = text.replace(written, original)
+    for written, original in part.names:
+        text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", lambda _, word=original: word, text)  # type: ignore[misc]
+    return text
