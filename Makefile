@@ -1,0 +1,55 @@
+# make demo            speak English, read and hear Portuguese: a recording through a virtual microphone
+# make demo LIVE=1     the same with this machine's own microphone and speaker
+# make test            every test, with the real models
+# make test FAST=1     the quick loop: no models, no servers
+# make bench           speed, latency, memory and accuracy; also written to build/bench.json
+# make lint            ruff and mypy
+# make format          let ruff write the code's layout
+# make lock            resolve all dependencies anew and pin them in constraints.txt
+# make clean           remove build outputs and .venv (the models stay: `dragoman models remove`)
+
+PYTHON_VENV := .venv/bin/python
+DRAGOMAN := .venv/bin/dragoman
+PYTEST_ARGS ?=
+
+.PHONY: help demo test bench lint format lock setup clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup:
+	@tools/setup.sh dev
+
+demo:
+	@tools/setup.sh run
+	@$(PYTHON_VENV) -m tools.models demo
+	@$(PYTHON_VENV) -m tools.demo $(if $(LIVE),--live)
+
+test: setup
+ifdef FAST
+	$(PYTHON_VENV) -m pytest -m "not models and not e2e" $(PYTEST_ARGS)
+else
+	@$(PYTHON_VENV) -m tools.models all
+	$(PYTHON_VENV) -m pytest $(PYTEST_ARGS)
+endif
+
+bench: setup
+	@$(PYTHON_VENV) -m tools.models all
+	@$(PYTHON_VENV) -m tools.bench $(if $(QUICK),--quick)
+
+lint: setup
+	$(PYTHON_VENV) -m ruff check .
+	$(PYTHON_VENV) -m ruff format --check .
+	$(PYTHON_VENV) -m mypy
+
+format: setup
+	$(PYTHON_VENV) -m ruff check --fix-only .
+	$(PYTHON_VENV) -m ruff format .
+
+lock: setup
+	$(PYTHON_VENV) -m tools.lock
+
+clean:
+	rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
