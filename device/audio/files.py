@@ -1,7 +1,8 @@
 """Reading recordings of any kind, and writing WAV files that are whole at every moment.
 
-WAV, AIFF and their like are read by libsndfile, everything compressed by FFmpeg's libraries, which find their
-way past damage. Both stream: a recording of three hours takes no more memory than one of three seconds.
+WAV, AIFF and their like are read by libsndfile, everything compressed by FFmpeg's libraries, which find
+their way past damage. Both stream: a recording of three hours takes no more memory than one of three
+seconds.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def read_multichannel(
     block
         Seconds of a block; the last one is shorter.
     on_warning
-        Told, in one line, when the recording ends before its header says. What could be read is given all the
-        same.
+        Told, in one line, when the recording ends before its header says. What could be read is given all
+        the same.
 
     Raises
     ------
@@ -397,8 +398,8 @@ def write_wav(path: str | os.PathLike[str], samples: NDArray[np.float32], rate: 
 class WavWriter:
     """A WAV file that grows and is valid after every ``append``: mono, 16 bits.
 
-    The samples are written first and the sizes in the header after them, so whenever the program dies, or the
-    disk fills, everything that was appended before can be played.
+    The samples are written first and the sizes in the header after them, so whenever the program dies, or
+    the disk fills, everything that was appended before can be played.
 
     Parameters
     ----------

@@ -14,7 +14,8 @@ class Resampler:
     """Resamples one stream block by block.
 
     The blocks that come out, joined, are as long as the input's duration says, to the nearest sample, once
-    ``flush`` has been called; libsoxr compensates its own filter's delay. Equal rates pass through untouched.
+    ``flush`` has been called; libsoxr compensates its own filter's delay. Equal rates pass through
+    untouched.
 
     Parameters
     ----------
@@ -24,8 +25,8 @@ class Resampler:
         Channels of the blocks; 1 takes and gives shape ``(frames,)``, more ``(frames, channels)``.
     quality
         A libsoxr recipe. At 16 kHz out ``HQ`` is flat to 7.3 kHz and holds 21 ms back between blocks (37 at
-        most); ``LQ`` holds 11 ms back, but dulls speech above 6 kHz. Both need about 0.3 % of a desktop core
-        for one channel from 48 kHz.
+        most); ``LQ`` holds 11 ms back, but dulls speech above 6 kHz. Both need about 0.3 % of a desktop
+        core for one channel from 48 kHz.
     """
 
     def __init__(self, rate_in: int, rate_out: int, channels: int = 1, quality: str = "HQ") -> None:

@@ -1,0 +1,475 @@
+"""The microphone: blocks of samples from PortAudio, from a device that may stumble, vanish and come back.
+
+PortAudio's callback only puts a block into a bounded queue. A thread takes it out, keeps the clock, and
+hands it on. The clock is the point: whatever is lost on the way is replaced by as much silence, so that the
+time of a sample, counted from the start, stays the time at which it was heard.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import pyaudio
+from numpy.typing import NDArray
+
+from device.audio.devices import AudioDevice, Direction, choose, list_devices
+from device.audio.files import probe, read_multichannel
+from device.audio.portaudio import portaudio
+from device.audio.reports import AudioReport, Happening, OnReport, ignore
+from device.audio.resample import Resampler
+from device.config import AudioSettings
+from device.errors import DragomanError
+from device.events import SAMPLE_RATE, Samples
+
+_LOG = logging.getLogger(__name__)
+
+OnBlock = Callable[[NDArray[np.float32]], None]
+"""Receives each block, on the capture thread."""
+
+Mix = Callable[[NDArray[np.float32]], Samples]
+"""Turns a block ``(frames, channels)`` into one channel ``(frames,)``."""
+
+QUEUE_SECONDS = 4.0
+"""Audio that waits for a slow receiver at most."""
+VANISHED_AFTER = 2.0
+"""Seconds without a callback after which a device is given up."""
+FIRST_RETRY = 0.5
+LAST_RETRY = 30.0
+"""Seconds between two searches for a lost device; each search waits twice as long as the one before."""
+REPORT_EVERY = 1.0
+_POLL = 0.25
+_CLOCK_WINDOW = 0.5
+_CLOCK_TOLERANCE = 0.06
+_SILENCE_STEP = 0.1
+FILE_PREFIX = "file:"
+
+
+def mean_of_channels(block: NDArray[np.float32]) -> Samples:
+    """Mix a block of shape ``(frames, channels)`` by the mean of its channels."""
+    mixed: Samples = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+    return mixed
+
+
+class Microphone(Protocol):
+    """What `Capture` and `FileCapture` have in common."""
+
+    rate: int
+    channels: int
+
+    def start(self) -> None:
+        """Begin to capture; does nothing while it runs."""
+        ...
+
+    def stop(self) -> None:
+        """End; no block comes after this has returned. Does nothing when it has ended."""
+        ...
+
+
+def open_capture(
+    settings: AudioSettings, on_block: OnBlock, on_event: OnReport = ignore, *, mix: Mix | None = None
+) -> Microphone:
+    """Return the microphone that the configuration chooses, not started: a device, or ``file:PATH``.
+
+    The parameters are those of `Capture`.
+    """
+    if isinstance(settings.input, str) and settings.input.startswith(FILE_PREFIX):
+        return FileCapture(settings, on_block, on_event, mix=mix)
+    return Capture(settings, on_block, on_event, mix=mix)
+
+
+class _Outlet:
+    """Hands blocks to their receiver, mixed and resampled where asked for, and counts their time."""
+
+    def __init__(self, on_block: OnBlock, mix: Mix | None) -> None:
+        self._on_block = on_block
+        self._mix = mix
+        self._resampler: Resampler | None = None
+        self.seconds = 0.0
+        """Audio handed on since the start."""
+
+    def set_rate(self, rate: int) -> None:
+        """Expect blocks of another sample rate from here on."""
+        self._rate = rate
+        if self._mix is not None and (self._resampler is None or self._resampler.rate_in != rate):
+            if self._resampler is not None:
+                self._give(self._resampler.flush())
+            self._resampler = Resampler(rate, SAMPLE_RATE)
+
+    def put(self, block: NDArray[np.float32]) -> None:
+        self.seconds += len(block) / self._rate
+        if self._mix is None or self._resampler is None:
+            self._give(block)
+        else:
+            self._give(self._resampler.process(self._mix(block)))
+
+    def put_silence(self, seconds: float, channels: int) -> None:
+        """Hand on silence, in blocks of a tenth of a second at most."""
+        frames = round(seconds * self._rate)
+        step = round(_SILENCE_STEP * self._rate)
+        for at in range(0, frames, step):
+            self.put(np.zeros((min(step, frames - at), channels), np.float32))
+
+    def _give(self, block: NDArray[np.float32]) -> None:
+        if len(block):
+            self._on_block(block)
+
+
+class _Clock:
+    """Tells how much audio is missing, from when blocks arrive.
+
+    A block arrives late by chance, but never early: over half a second the least late one tells how much
+    audio there should have been. What is missing beyond that of the half second before was lost; a little
+    is the drift between the device's clock and ours, and is followed.
+    """
+
+    def __init__(self) -> None:
+        self._least: float | None = None
+        self._window_least = 0.0
+        self._window_end: float | None = None
+
+    def missing(self, arrived: float, seconds: float) -> float:
+        """Return the seconds of audio lost before this block; 0 nearly always.
+
+        Parameters
+        ----------
+        arrived
+            When the block arrived, on the monotonic clock.
+        seconds
+            Audio since the start, with this block.
+        """
+        lateness = arrived - seconds
+        if self._window_end is None:
+            self._window_end, self._window_least = arrived + _CLOCK_WINDOW, lateness
+            return 0.0
+        self._window_least = min(self._window_least, lateness)
+        if arrived < self._window_end:
+            return 0.0
+        least, self._window_end = self._window_least, None
+        lost = 0.0 if self._least is None else least - self._least
+        if lost > _CLOCK_TOLERANCE:
+            return lost
+        self._least = least
+        return 0.0
+
+    def behind(self, now: float, seconds: float) -> float:
+        """Return how much audio should have come by now, but did not."""
+        least = self._least if self._least is not None else self._window_least
+        return max(0.0, now - seconds - least)
+
+    def restart(self) -> None:
+        """Begin a window anew: another stream, whose blocks may come with another delay."""
+        self._window_end = None
+
+
+class _Intake:
+    """One stream's queue; `callback` is PortAudio's and does as little as possible."""
+
+    def __init__(self, blocks: int) -> None:
+        self._limit = blocks
+        self._dropped = 0
+        # SimpleQueue.put is one C call that neither blocks nor waits for the reader.
+        self.blocks: queue.SimpleQueue[tuple[bytes, int, int, float] | None] = queue.SimpleQueue()
+
+    def callback(self, data: bytes, frames: int, _timing: object, status: int) -> tuple[None, int]:
+        if self.blocks.qsize() >= self._limit:
+            self._dropped += frames
+        else:
+            self.blocks.put((data, self._dropped, status, time.monotonic()))
+            self._dropped = 0
+        return None, pyaudio.paContinue
+
+
+class Capture:
+    """Captures from a device, for as long as it takes.
+
+    Parameters
+    ----------
+    settings
+        Which device, rate, channels and block length.
+    on_block
+        Receives blocks float32 of shape ``(frames, channels)`` at the device's rate, after a ``FOUND``
+        report has told both; or, with ``mix``, of shape ``(samples,)`` at 16 kHz. While the device is away
+        it receives silence.
+    on_event
+        Receives ``FOUND``, ``LOST`` and, at most once a second, ``OVERRUN``.
+    mix
+        Makes one channel of several, for example `mean_of_channels` or a beamformer.
+    """
+
+    def __init__(
+        self,
+        settings: AudioSettings,
+        on_block: OnBlock,
+        on_event: OnReport = ignore,
+        *,
+        mix: Mix | None = None,
+    ) -> None:
+        self._settings = settings
+        self._on_block = on_block
+        self._on_event = on_event
+        self._mix = mix
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._intake = _Intake(0)
+        self._stream: Any = None
+        self._device: AudioDevice | None = None
+        self.rate = 0
+        """The device's sample rate; 0 until it is found."""
+        self.channels = 0
+        self.overruns = 0
+        """How often audio was lost since the start."""
+        self.lost = 0.0
+        """Seconds of audio that silence took the place of while the device was there."""
+
+    def start(self) -> None:
+        """Begin; a ``FOUND`` or a ``LOST`` report follows. Does nothing while it runs."""
+        if self._thread is not None:
+            return
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End and close the device. Does nothing when it has ended."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stopping.set()
+        self._intake.blocks.put(None)
+        if thread is not threading.current_thread():
+            thread.join(timeout=5.0)
+            if thread.is_alive():
+                _LOG.warning("the audio system does not let go of the microphone; left to itself")
+
+    def _run(self) -> None:
+        stopping = self._stopping
+        self._outlet = _Outlet(self._on_block, self._mix)
+        self._clock = _Clock()
+        self._pending_overruns, self._pending_lost, self._reported = 0, 0.0, 0.0
+        retry = 0.0
+        lost = False
+        while not stopping.is_set():
+            if (reason := self._open(rescan=retry > 0)) is None:
+                retry, lost = 0.0, False
+                reason = self._pump(stopping)
+                self._close()
+            if reason is None:
+                return
+            if not lost:
+                lost = True
+                name = self._device.name if self._device else str(self._settings.input or "")
+                self._on_event(AudioReport(kind=Happening.LOST, text=reason, device=name))
+            retry = min(LAST_RETRY, max(FIRST_RETRY, retry * 2))
+            self._wait(stopping, retry)
+
+    def _open(self, *, rescan: bool) -> str | None:
+        """Open the device and report it; return why that could not be done."""
+        settings = self._settings
+        if rescan and not portaudio.rescan():
+            return "the microphone cannot be looked for while the device speaks"
+        try:
+            device = choose(list_devices(), settings.input, Direction.INPUT)
+            rate = settings.rate or device.rate
+            channels = settings.channels or device.capture_channels
+            if channels > device.inputs:
+                return f"the microphone {device.name!r} has {device.inputs} channels, not {channels}"
+            self._intake = _Intake(max(4, round(QUEUE_SECONDS / settings.block)))
+            self._stream = portaudio.open(
+                _keep,
+                format=pyaudio.paFloat32,
+                channels=channels,
+                rate=rate,
+                input=True,
+                input_device_index=device.index,
+                frames_per_buffer=round(settings.block * rate),
+                stream_callback=self._intake.callback,
+            )
+        except DragomanError as error:
+            return str(error)
+        except (OSError, ValueError) as error:
+            why = error.args[-1] if error.args else error
+            return f"the microphone {device.name!r} refuses {channels} channels at {rate} Hz: {why}"
+        self._device, self.rate, self.channels = device, rate, channels
+        self._outlet.set_rate(rate)
+        self._clock.restart()
+        text = f"listening to {device.name!r}: {channels} channels at {rate} Hz"
+        self._on_event(
+            AudioReport(kind=Happening.FOUND, text=text, device=device.name, rate=rate, channels=channels)
+        )
+        return None
+
+    def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        portaudio.close(stream)
+
+    def _pump(self, stopping: threading.Event) -> str | None:
+        """Hand on what comes until the device fails; return why, or None when asked to stop."""
+        last = time.monotonic()
+        first = self._outlet.seconds > 0
+        while not stopping.is_set():
+            try:
+                item = self._intake.blocks.get(timeout=_POLL)
+            except queue.Empty:
+                self._report_overruns()
+                if reason := self._failure(time.monotonic() - last):
+                    return reason
+                continue
+            if item is None:
+                continue
+            data, dropped, status, last = item
+            block = np.frombuffer(data, np.float32).reshape(-1, self.channels)
+            length = len(block) / self.rate
+            if first:
+                # What the device missed while it was away, less what silence has stood in for already.
+                first = False
+                self._insert(self._clock.behind(last, self._outlet.seconds + length))
+            if dropped:
+                self._count(dropped / self.rate)
+            elif status & pyaudio.paInputOverflow:
+                self._count(0.0)
+            if gap := self._clock.missing(last, self._outlet.seconds + length):
+                self._lose(gap)
+            self._outlet.put(block)
+            self._report_overruns()
+        return None
+
+    def _failure(self, quiet_for: float) -> str | None:
+        name = self._device.name if self._device else ""
+        try:
+            active = self._stream.is_active()
+        except OSError as error:
+            return f"the microphone {name!r} failed: {error.args[-1] if error.args else error}"
+        if not active:
+            return f"the microphone {name!r} stopped"
+        if quiet_for >= VANISHED_AFTER:
+            return f"the microphone {name!r} gives no more sound"
+        return None
+
+    def _wait(self, stopping: threading.Event, seconds: float) -> None:
+        """Wait for the next search; silence goes on meanwhile, so that what was being said can end."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not stopping.wait(min(left, _SILENCE_STEP)):
+            if self._outlet.seconds:
+                self._insert(self._clock.behind(time.monotonic(), self._outlet.seconds))
+
+    def _insert(self, seconds: float) -> None:
+        self._outlet.put_silence(seconds, self.channels)
+
+    def _count(self, seconds: float) -> None:
+        self.overruns += 1
+        self._pending_overruns += 1
+        self._lose(seconds)
+
+    def _lose(self, seconds: float) -> None:
+        self.lost += seconds
+        self._pending_lost += seconds
+        self._insert(seconds)
+
+    def _report_overruns(self) -> None:
+        now = time.monotonic()
+        if not (self._pending_overruns or self._pending_lost) or now - self._reported < REPORT_EVERY:
+            return
+        count, seconds = self._pending_overruns, self._pending_lost
+        self._pending_overruns, self._pending_lost, self._reported = 0, 0.0, now
+        text = f"the microphone was not heard in time: {seconds:.2f} s lost in {max(1, count)} overruns"
+        name = self._device.name if self._device else ""
+        self._on_event(
+            AudioReport(kind=Happening.OVERRUN, text=text, device=name, count=count, seconds=seconds)
+        )
+
+
+def _keep() -> bool:
+    """Answer a request to release a microphone that works: no."""
+    return False
+
+
+class FileCapture:
+    """A recording that stands in for the microphone: the same blocks at the same pace, then silence.
+
+    Chosen by ``audio.input = "file:PATH"``. The parameters are those of `Capture`; rate and channels are
+    the file's.
+    """
+
+    def __init__(
+        self,
+        settings: AudioSettings,
+        on_block: OnBlock,
+        on_event: OnReport = ignore,
+        *,
+        mix: Mix | None = None,
+    ) -> None:
+        self._path = str(settings.input).removeprefix(FILE_PREFIX)
+        self._block = settings.block
+        self._on_block = on_block
+        self._on_event = on_event
+        self._mix = mix
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self.rate = 0
+        self.channels = 0
+
+    def start(self) -> None:
+        """Begin to play the file. Does nothing while it runs.
+
+        Raises
+        ------
+        DragomanError
+            There is no such recording.
+        """
+        if self._thread is not None:
+            return
+        info = probe(self._path)
+        self.rate, self.channels = info.rate, info.channels
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="file-capture", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End. Does nothing when it has ended."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stopping.set()
+        if thread is not threading.current_thread():
+            thread.join(timeout=5.0)
+
+    def _run(self) -> None:
+        stopping = self._stopping
+        outlet = _Outlet(self._on_block, self._mix)
+        outlet.set_rate(self.rate)
+        text = f"listening to {self._path}: {self.channels} channels at {self.rate} Hz"
+        self._report(Happening.FOUND, text)
+        began = time.monotonic()
+
+        def play(block: NDArray[np.float32]) -> bool:
+            """Hand a block on at the moment at which its last sample would have been captured."""
+            due = began + outlet.seconds + len(block) / self.rate
+            if stopping.wait(max(0.0, due - time.monotonic())):
+                return False
+            outlet.put(block)
+            return True
+
+        try:
+            for block in read_multichannel(self._path, self._block, self._warn):
+                if not play(block):
+                    return
+        except DragomanError as error:
+            self._report(Happening.LOST, str(error))
+        self._report(Happening.ENDED, f"{self._path} is over")
+        silence = np.zeros((round(self._block * self.rate), self.channels), np.float32)
+        while play(silence):
+            pass
+
+    def _warn(self, line: str) -> None:
+        _LOG.warning("%s", line)
+
+    def _report(self, kind: Happening, text: str) -> None:
+        self._on_event(
+            AudioReport(kind=kind, text=text, device=self._path, rate=self.rate, channels=self.channels)
+        )

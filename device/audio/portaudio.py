@@ -1,0 +1,92 @@
+"""The one PortAudio of the process.
+
+PortAudio learns of devices only when it is initialised, and initialising it again closes every stream. So
+the streams of capture and playback are opened here, and a search for new devices asks the others first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pyaudio
+
+from device.audio.quiet import quiet, silence_handlers
+
+Release = Callable[[], bool]
+"""Asked to close its stream for a moment; false when that would be heard."""
+
+
+class PortAudio:
+    """Owns PortAudio's initialisation, and every stream.
+
+    Locking: nobody may call in here while holding a lock that its ``Release`` takes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._library: pyaudio.PyAudio | None = None
+        self._owners: dict[int, Release] = {}
+
+    @property
+    def library(self) -> Any:
+        """PyAudio's object, initialised when first asked for."""
+        with self._lock:
+            if self._library is None:
+                with quiet():
+                    silence_handlers()
+                    self._library = pyaudio.PyAudio()
+                    silence_handlers()
+            return self._library
+
+    def open(self, release: Release, **how: Any) -> Any:
+        """Open a stream.
+
+        Parameters
+        ----------
+        release
+            Called, on another thread, when somebody else wants to look for new devices.
+        how
+            What ``PyAudio.open`` takes.
+
+        Raises
+        ------
+        OSError, ValueError
+            PortAudio's reason.
+        """
+        with self._lock:
+            library = self.library
+            with quiet():
+                stream = library.open(**how)
+            self._owners[id(stream)] = release
+            return stream
+
+    def close(self, stream: Any) -> None:
+        """Close a stream; it may be broken already."""
+        with self._lock:
+            self._owners.pop(id(stream), None)
+            with quiet(), contextlib.suppress(OSError):
+                stream.close()
+
+    def rescan(self) -> bool:
+        """Look for devices anew; false when somebody's stream must not be closed just now."""
+        with self._lock:
+            if not all(release() for release in list(self._owners.values())):
+                return False
+            self.terminate()
+            return True
+
+    def terminate(self) -> None:
+        """Let PortAudio go; whoever asks next has it initialised again."""
+        with self._lock:
+            if self._library is not None:
+                with quiet(), contextlib.suppress(OSError):
+                    self._library.terminate()
+            self._library = None
+            self._owners.clear()
+
+
+portaudio = PortAudio()
+"""The process's own."""
