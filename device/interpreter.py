@@ -25,7 +25,7 @@ from device.config import DirectionSettings, Settings
 from device.engines.plausibility import plausible
 from device.engines.protocols import Recognition, Recognizer, Synthesizer
 from device.engines.registry import Engines
-from device.engines.scheduler import Priority, Scheduler
+from device.engines.scheduler import Priority
 from device.errors import DragomanError
 from device.events import (
     SAMPLE_RATE,
@@ -74,9 +74,7 @@ class Interpreter:
     Parameters
     ----------
     engines
-        Loaded models, shared with other conversations.
-    scheduler
-        Runs the engine calls, shared too.
+        Loaded models and the scheduler that runs them, shared with other conversations.
     settings
         ``directions``, ``endpoint``, ``partials`` and ``speech`` are used.
     sink
@@ -88,8 +86,8 @@ class Interpreter:
         When a direction needs a model that is not installed.
     """
 
-    def __init__(self, engines: Engines, scheduler: Scheduler, settings: Settings, sink: Sink) -> None:
-        self._scheduler, self._settings, self._sink = scheduler, settings, sink
+    def __init__(self, engines: Engines, settings: Settings, sink: Sink) -> None:
+        self._scheduler, self._settings, self._sink = engines.scheduler, settings, sink
         self._meter = engines.meter
         self._vad = engines.vad(settings.endpoint)
         self._directions = [self._load(engines, d) for d in settings.directions]

@@ -62,6 +62,7 @@ class SherpaRecognizer:
         self.model_id = model.id
         self.languages = frozenset(tag.split("-")[0] for tag in model.languages)
         self.suits_partials = online or model.options["type"] not in _COSTLY
+        self.incremental = online
         self._native = native
         self._online = online
 

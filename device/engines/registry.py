@@ -6,15 +6,16 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from device.config import EndpointSettings, ModelSettings
+from device.config import EndpointSettings, ModelSettings, Settings
 from device.engines.protocols import Recognizer, Synthesizer, Translator, VoiceActivity
 from device.engines.routes import Route, find_route
-from device.engines.scheduler import Meter, sensible_threads
+from device.engines.scheduler import Meter, Scheduler, sensible_threads
 from device.errors import DragomanError
 from device.modelstore.catalogue import Model
-from device.modelstore.store import ModelStore
+from device.modelstore.store import ModelStore, open_store
 
 ADAPTERS = {
     "sherpa-offline": "device.engines.asr_sherpa",
@@ -29,23 +30,49 @@ ADAPTERS = {
 
 
 class Engines:
-    """Loads the installed models.
+    """Loads the installed models and shares them out.
 
     Parameters
     ----------
     store
         Where models are installed.
     settings
-        Preferences and threads.
+        Preferences, threads and workers.
+
+    Attributes
+    ----------
+    scheduler : Scheduler
+        Runs the engine calls of every conversation.
+    meter : Meter
+        What the engine calls cost.
     """
 
     def __init__(self, store: ModelStore, settings: ModelSettings) -> None:
         self._store, self._settings = store, settings
-        self._threads = settings.threads or sensible_threads()[1]
+        workers, threads = sensible_threads()
+        self._threads = settings.threads or threads
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = {}
         self.meter = Meter()
+        self.scheduler = Scheduler(settings.workers or workers)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Engines:
+        """Open the model store that the settings name."""
+        return cls(open_store(settings), settings.models)
+
+    def close(self) -> None:
+        """Stop the scheduler; conversations must have ended."""
+        self.scheduler.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def recognizer(self, language: str) -> Recognizer:
         """Return the best installed recogniser of ``language``."""
@@ -79,7 +106,10 @@ class Engines:
 
     def _candidates(self, task: str) -> list[Model]:
         """Return the installed models for ``task``, best first."""
-        return sorted((m for m in self._store.installed() if m.task == task), key=lambda m: -m.quality)
+        return sorted(
+            (m for m in map(self._store.catalogue.__getitem__, self._store.installed()) if m.task == task),
+            key=lambda m: -m.quality,
+        )
 
     def _choose(self, task: str, language: str) -> Model:
         preferred = self._settings.prefer.get(f"{task}:{language}") or self._settings.prefer.get(

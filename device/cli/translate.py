@@ -1,0 +1,198 @@
+"""``dragoman translate``: recordings or lines of text into other languages."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from device.cli.common import LANGUAGE, clock, complain, print_json, progress, settings_from
+from device.config import DirectionSettings, Settings
+from device.errors import DragomanError, UsageError
+from device.events import CONTROL_EVENTS, SAMPLE_RATE, Error, Event, Final, Samples, Speech, Translation
+
+if TYPE_CHECKING:
+    from device.audio.files import WavWriter
+
+
+@click.command(short_help="Translate recordings, or lines of text.")
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
+@click.option("--from", "source", type=LANGUAGE, help="Language that is spoken or written [configured].")
+@click.option(
+    "--to", "targets", type=LANGUAGE, multiple=True, help="Language wanted; may be given again [configured]."
+)
+@click.option(
+    "--speak",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT.wav",
+    help="Speak the first target's translation into this file.",
+)
+@click.option("--voice", metavar="ID", help="Speak with this voice (see `dragoman models list`).")
+@click.option(
+    "--text", is_flag=True, help="Translate the lines of standard input: one line out a line and target."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one event a line, for programs.")
+@click.option("--realtime", is_flag=True, help="Play the recordings at their own pace.")
+@click.option(
+    "--partials/--no-partials",
+    default=None,
+    help="Show what is understood while it is spoken [with --json or --realtime].",
+)
+@click.pass_context
+def translate(
+    ctx: click.Context, files: tuple[Path, ...], source: str | None, targets: tuple[str, ...], speak: Path | None,
+    voice: str | None, text: bool, as_json: bool, realtime: bool, partials: bool | None,
+) -> int:  # fmt: skip
+    """Translate recordings of any common format, or with --text the lines of standard input.
+
+    \b
+    Examples:
+      dragoman translate talk.mp3 --from en --to pt
+      dragoman translate talk.wav --to pt --speak talk-pt.wav
+      dragoman translate talk.wav --realtime --json
+      echo "Good morning." | dragoman translate --text --to pt
+    """  # noqa: D301 - \b is click's mark for lines that stay
+    if text == bool(files):
+        raise UsageError("give either recordings or --text (see dragoman translate --help)")
+    loaded = settings_from(ctx)
+    configured = loaded.directions[0]
+    direction = DirectionSettings(
+        source=source or configured.source,
+        targets=targets or configured.targets,
+        speak=(targets or configured.targets)[0] if speak else None,
+        voice=voice or (configured.voice if not targets else None),
+    )
+    if text:
+        if speak or realtime:
+            raise UsageError("--speak and --realtime go with recordings; see also dragoman say")
+        return _translate_lines(loaded, direction, as_json=as_json)
+    shown = partials if partials is not None else as_json or realtime
+    settings = loaded.model_copy(
+        update={
+            "directions": (direction,),
+            "speech": loaded.speech.model_copy(update={"enabled": speak is not None}),
+            "partials": loaded.partials.model_copy(update={"enabled": shown}),
+        }
+    )
+    return _translate_files(settings, files, speak, as_json=as_json, realtime=realtime)
+
+
+def _translate_lines(settings: Settings, direction: DirectionSettings, *, as_json: bool) -> int:
+    from device.engines.registry import Engines
+    from device.translation import TextTranslator
+
+    with Engines.open(settings) as engines:
+        translators = TextTranslator.for_targets(engines, direction.source, direction.targets)
+        began = time.monotonic()
+        for number, line in enumerate(_lines(sys.stdin.buffer), 1):
+            for translator in translators:
+                answer = translator.translate(line)
+                one_line = " ".join(answer.text.splitlines())
+                if as_json:
+                    print_json(
+                        Translation(
+                            emitted=time.monotonic() - began, utterance=str(number), sequence=number, text=one_line,
+                            language=translator.target, source_language=direction.source, start=0.0, end=0.0,
+                            route=translator.route, models=translator.models, confidence=answer.confidence,
+                        ).to_dict()
+                    )  # fmt: skip
+                else:
+                    sys.stdout.write(one_line + "\n")
+            sys.stdout.flush()
+    return 0
+
+
+def _lines(stream: Iterable[bytes]) -> Iterator[str]:
+    """Give the lines of a stream; what is no UTF-8 is replaced rather than refused."""
+    for line in stream:
+        yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+
+
+def _translate_files(
+    settings: Settings, files: Sequence[Path], speak: Path | None, *, as_json: bool, realtime: bool
+) -> int:
+    from device.audio.files import WavWriter, probe, read_blocks
+    from device.engines.registry import Engines
+    from device.interpreter import Interpreter
+
+    printer = _Printer(as_json=as_json, name_files=len(files) > 1)
+    infos = []
+    for file in files:
+        with printer.reporting(file):
+            infos.append(probe(file))
+    if not infos:
+        return 1
+    with ExitStack() as stack:
+        engines = stack.enter_context(Engines.open(settings))
+        printer.voice = stack.enter_context(WavWriter(speak)) if speak else None
+        bars = stack.enter_context(progress())
+        for info in infos:
+            bar = bars.add_task(info.path.name, total=info.duration)
+            with printer.reporting(info.path):
+                interpreter = Interpreter(engines, settings, printer)
+                interpreter.begin_turn(hands_free=True)
+                try:
+                    blocks = read_blocks(info.path, on_warning=complain)
+                    for seconds in play(blocks, interpreter.feed, realtime=realtime):
+                        if not realtime:
+                            interpreter.keep_up()
+                        bars.update(bar, completed=seconds)
+                finally:
+                    interpreter.close()
+    return int(printer.failed)
+
+
+def play(blocks: Iterable[Samples], feed: Callable[[Samples], None], *, realtime: bool) -> Iterator[float]:
+    """Feed the blocks, each at its own time where ``realtime``; yield the seconds of audio fed so far."""
+    began, fed = time.monotonic(), 0
+    for block in blocks:
+        fed += len(block)
+        seconds = fed / SAMPLE_RATE
+        if realtime:
+            time.sleep(max(0.0, began + seconds - time.monotonic()))
+        feed(block)
+        yield seconds
+
+
+class _Printer:
+    """Prints the events of recordings, and writes their speech to a file where one is open."""
+
+    def __init__(self, *, as_json: bool, name_files: bool) -> None:
+        self._as_json, self._name_files = as_json, name_files
+        self._file = Path()
+        self.voice: WavWriter | None = None
+        self.failed = False
+
+    @contextmanager
+    def reporting(self, file: Path) -> Iterator[None]:
+        """Name ``file`` in what is printed meanwhile; its failure is printed and does not stop the others."""
+        self._file = file
+        try:
+            yield
+        except DragomanError as error:
+            self(Error(emitted=0.0, text=str(error), code="file"))
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Error):
+            self.failed = True
+            complain(event.text)
+        if isinstance(event, Speech) and self.voice is not None:
+            try:
+                self.voice.append(event.samples, event.sample_rate)
+            except DragomanError as error:
+                self.voice = None
+                self(Error(emitted=event.emitted, text=str(error), code="file"))
+        if self._as_json:
+            if event.type not in CONTROL_EVENTS:
+                named = {"file": str(self._file)} if self._name_files else {}
+                print_json(event.to_dict() | named)
+        elif isinstance(event, Final):
+            named_file = f" {self._file.name}" if self._name_files else ""
+            print(f"[{clock(event.start)}{named_file}] {event.text}", flush=True)
+        elif isinstance(event, Translation):
+            print(f"{event.language:>9}  {event.text}", flush=True)

@@ -1,0 +1,104 @@
+import threading
+
+import pytest
+
+from device.engines.scheduler import Meter, Priority, Scheduler, sensible_threads
+
+
+@pytest.fixture
+def scheduler():
+    scheduler = Scheduler(workers=2)
+    yield scheduler
+    scheduler.close()
+
+
+def blocked(scheduler, priority):
+    """Submit a job that runs until the returned event is set; wait until it runs."""
+    running, release = threading.Event(), threading.Event()
+
+    def job():
+        running.set()
+        assert release.wait(10)
+
+    future = scheduler.submit(priority, job)
+    return running, release, future
+
+
+def test_a_final_never_waits_for_partial_work(scheduler):
+    running, release, _ = blocked(scheduler, Priority.PARTIAL)
+    assert running.wait(10)
+    waiting = [scheduler.submit(Priority.PARTIAL, lambda: None) for _ in range(5)]
+    assert scheduler.submit(Priority.FINAL, lambda: "done").result(10) == "done"
+    assert not any(f.done() for f in waiting)
+    release.set()
+    for future in waiting:
+        future.result(10)
+
+
+def test_urgent_work_is_done_in_order_of_priority():
+    scheduler = Scheduler(workers=1)
+    running, release, _ = blocked(scheduler, Priority.FINAL)
+    assert running.wait(10)
+    order = []
+    jobs = [
+        scheduler.submit(priority, order.append, name)
+        for priority, name in [
+            (Priority.PARTIAL, "partial"),
+            (Priority.AHEAD, "ahead"),
+            (Priority.SPEECH, "speech"),
+            (Priority.FINAL, "first final"),
+            (Priority.FINAL, "second final"),
+        ]
+    ]
+    release.set()
+    for job in jobs:
+        job.result(10)
+    assert order == ["first final", "second final", "speech", "ahead", "partial"]
+    scheduler.close()
+
+
+def test_partial_work_is_refused_when_too_much_waits_and_finals_are_not():
+    scheduler = Scheduler(workers=2, limit=2)
+    blocks = [blocked(scheduler, Priority.FINAL) for _ in range(2)]
+    assert all(running.wait(10) for running, _, _ in blocks)
+    assert [scheduler.submit(Priority.PARTIAL, int) is not None for _ in range(4)] == [True, True, False, False]
+    finals = [scheduler.submit(Priority.FINAL, int) for _ in range(50)]
+    assert None not in finals
+    for _, release, _ in blocks:
+        release.set()
+    assert [f.result(10) for f in finals] == [0] * 50
+    scheduler.close()
+
+
+def test_an_error_reaches_whoever_asked_and_the_worker_goes_on(scheduler):
+    assert isinstance(scheduler.submit(Priority.FINAL, int, "x").exception(10), ValueError)
+    assert scheduler.submit(Priority.FINAL, int, "7").result(10) == 7
+
+
+def test_closing_cancels_what_waits_and_refuses_what_comes():
+    scheduler = Scheduler(workers=1)
+    running, release, current = blocked(scheduler, Priority.FINAL)
+    assert running.wait(10)
+    waiting = scheduler.submit(Priority.FINAL, int)
+    closer = threading.Thread(target=scheduler.close)
+    closer.start()
+    release.set()
+    closer.join(10)
+    assert current.done() and (waiting.cancelled() or waiting.done())
+    assert scheduler.submit(Priority.FINAL, int) is None
+
+
+def test_the_meter_adds_up_by_stage():
+    meter = Meter()
+    for _ in range(3):
+        with meter.stage("asr") as call:
+            call.audio = 2.0
+            sum(range(100_000))
+    assert meter.calls["asr"] == 3
+    assert meter.audio["asr"] == 6.0
+    assert 0 < meter.cpu["asr"] <= meter.wall["asr"] * 1.5
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, (2, 1)), (2, (2, 1)), (4, (3, 2)), (8, (3, 2))])
+def test_threads_suit_the_cores(cores, expected):
+    assert sensible_threads(cores) == expected
