@@ -1,0 +1,475 @@
+"""The durable outbox: what must reach the broker, kept on disk until the broker has acknowledged it.
+
+One SQLite file in write-ahead mode. ``synchronous=FULL`` makes a commit fsync the log once, so an entry is
+on the disk when :meth:`Outbox.put` returns; a rollback journal would pay two or three fsyncs for the same
+promise (https://sqlite.org/wal.html). Deletions are committed without fsync: one that a power cut takes back
+only sends an entry again, and delivery is at least once anyway. ``locking_mode=EXCLUSIVE`` keeps a second
+process out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from device.errors import DragomanError
+
+_LOG = logging.getLogger(__name__)
+
+SCHEMA = 1
+ROW_OVERHEAD = 64
+"""Bytes that a row is taken to cost beside its topic, payload and properties."""
+RETRY_SECONDS = 1.0
+"""Shortest time between two attempts to write to a disk that refused."""
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_TABLES = """
+CREATE TABLE IF NOT EXISTS entries (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL,
+    retain INTEGER NOT NULL, kind TEXT NOT NULL, properties TEXT NOT NULL, size INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS diagnostics ON entries (id) WHERE kind = 'diagnostic';
+CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+_COLUMNS = "id, topic, payload, qos, retain, kind, properties"
+
+Property = str | int
+"""Value of an MQTT property that is kept with an entry."""
+
+
+class Kind(StrEnum):
+    """What an entry is worth when the outbox is full."""
+
+    TRANSCRIPT = "transcript"
+    """Never dropped."""
+    DIAGNOSTIC = "diagnostic"
+    """The oldest make room for transcripts."""
+
+
+class OutboxFull(DragomanError):  # noqa: N818 - it names the state, as queue.Full does
+    """The configured size is reached and nothing less valuable is left to drop; the entry was not taken."""
+
+
+class OutboxLocked(DragomanError):  # noqa: N818
+    """Another process works with this outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message that waits for the broker's acknowledgement; ``id`` grows with every entry."""
+
+    id: int
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    kind: Kind
+    properties: Mapping[str, Property]
+
+    @property
+    def size(self) -> int:
+        """Bytes counted against the outbox's limit."""
+        return len(self.topic.encode()) + len(self.payload) + len(_dump(self.properties)) + ROW_OVERHEAD
+
+
+class Outbox:
+    """A bounded, durable queue in the order of insertion; every method may be called from any thread.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made. A damaged file is set aside (:attr:`set_aside`), what can still be read
+        of it is taken over, and a new one is begun.
+    max_bytes
+        Limit of all entries together; see :meth:`put`.
+    memory_bytes
+        Limit of the entries that are kept in memory while the disk refuses writes.
+
+    Raises
+    ------
+    OutboxLocked
+        Another process has the file.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, memory_bytes: int = 4 << 20) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self.memory_bytes = memory_bytes
+        self.problem: str | None = None
+        """Why entries are not on disk at the moment, as a line for a person; None when all is well."""
+        self.set_aside: Path | None = None
+        """Where a damaged file was moved to, if that happened."""
+        self.recovered = 0
+        """Entries that were read back from the damaged file."""
+        self.evicted = 0
+        """Diagnostics that gave way to newer entries."""
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        self._next_id = 1
+        self._disk_bytes = 0
+        self._disk_depth = 0
+        self._memory: deque[Entry] = deque()
+        self._memory_used = 0
+        self._acknowledged: set[int] = set()
+        self._refused_at = 0.0
+        with self._lock:
+            self._try_open()
+
+    @property
+    def depth(self) -> int:
+        """Number of entries that wait."""
+        return self._disk_depth + len(self._memory) - len(self._acknowledged)
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes of all waiting entries, as they count against the limit."""
+        return self._disk_bytes + self._memory_used
+
+    def put(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        kind: Kind = Kind.TRANSCRIPT,
+        properties: Mapping[str, Property] | None = None,
+    ) -> int:
+        """Append an entry and return its id; it survives a crash and a power cut from then on.
+
+        When the limit is reached, the oldest diagnostics are dropped (and counted in :attr:`evicted`). While
+        the disk refuses writes the entry is kept in memory, in order, :attr:`problem` says so, and later
+        calls of any method write it as soon as the disk lets them.
+
+        Raises
+        ------
+        OutboxFull
+            There is no room; the entry was not taken.
+        """
+        with self._lock:
+            if self._closed:
+                raise DragomanError(f"{self.path}: the outbox is closed")
+            entry = Entry(self._next_id, topic, bytes(payload), qos, retain, kind, dict(properties or {}))
+            victims = self._make_room(entry)
+            self._write_memory()
+            if self._memory or not self._insert([entry], victims):
+                self._keep_in_memory(entry)
+            self._next_id += 1
+            return entry.id
+
+    def next(self, skip_topics: Collection[str] = (), skip_ids: Collection[int] = ()) -> Entry | None:
+        """Return the oldest entry that is neither acknowledged nor to be skipped; None when there is none."""
+        with self._lock:
+            self._write_memory()
+            skipped = {*skip_ids, *self._acknowledged}
+            if self._connection is not None and self._disk_depth > 0:
+                marks = ",".join("?" * len(skip_topics)), ",".join("?" * len(skipped))
+                query = (
+                    f"SELECT {_COLUMNS} FROM entries WHERE topic NOT IN ({marks[0]})"
+                    f" AND id NOT IN ({marks[1]}) ORDER BY id LIMIT 1"
+                )
+                try:
+                    row = self._connection.execute(query, (*skip_topics, *skipped)).fetchone()
+                except sqlite3.Error as error:
+                    self._failed(error)
+                    row = None
+                if row is not None:
+                    return _entry(row)
+            for entry in self._memory:
+                if entry.topic not in skip_topics and entry.id not in skipped:
+                    return entry
+            return None
+
+    def delete(self, entry_id: int) -> None:
+        """Forget an entry that the broker acknowledged; one that is no longer there is ignored."""
+        with self._lock:
+            if self._closed:
+                return
+            for entry in self._memory:
+                if entry.id == entry_id:
+                    self._memory.remove(entry)
+                    self._memory_used -= entry.size
+                    return
+            self._acknowledged.add(entry_id)
+            self._forget_acknowledged()
+
+    def remember_retained(self, topic: str) -> None:
+        """Note that the broker may hold a retained message that must not outlive its cause."""
+        with self._lock:
+            if self._connection is not None:
+                try:
+                    self._connection.execute("INSERT OR IGNORE INTO retained VALUES (?)", (topic,))
+                except sqlite3.Error as error:
+                    self._failed(error)
+
+    def retained_topics(self) -> list[str]:
+        """Topics noted by :meth:`remember_retained`, also by a process that died since."""
+        with self._lock:
+            if self._connection is None:
+                return []
+            try:
+                return [
+                    row[0] for row in self._connection.execute("SELECT topic FROM retained ORDER BY topic")
+                ]
+            except sqlite3.Error as error:
+                self._failed(error)
+                return []
+
+    def retry(self) -> None:
+        """Try to write what is kept in memory, if some is; call it now and then."""
+        with self._lock:
+            if self._closed:
+                return
+            if self._connection is None:
+                self._reopen()
+            self._write_memory()
+            self._forget_acknowledged()
+            if self._connection is not None and not self._memory and not self._acknowledged:
+                self.problem = None
+
+    def close(self) -> None:
+        """Write what can be written and let the file go. Entries that are only in memory are lost."""
+        with self._lock:
+            if self._closed:
+                return
+            self._refused_at = 0.0
+            self.retry()
+            self._closed = True
+            if self._memory:
+                _LOG.error(
+                    "%d messages could not be written to %s and are lost", len(self._memory), self.path
+                )
+            self._disconnect()
+
+    def _make_room(self, entry: Entry) -> list[tuple[int, int]]:
+        """Return (id, size) of the diagnostics on disk that must go for ``entry`` to fit."""
+        missing = self.bytes_used + entry.size - self.max_bytes
+        victims: list[tuple[int, int]] = []
+        if missing > 0 and self._connection is not None:
+            query = "SELECT id, size FROM entries WHERE kind = 'diagnostic' ORDER BY id"
+            try:
+                for victim in self._connection.execute(query):
+                    victims.append(victim)
+                    missing -= victim[1]
+                    if missing <= 0:
+                        break
+            except sqlite3.Error as error:
+                self._failed(error)
+        if missing > 0:
+            raise OutboxFull(
+                f"the outbox {self.path} is full ({self.depth} messages, {self.max_bytes >> 20} MiB):"
+                f" connect the broker or raise mqtt.outbox_mb"
+            )
+        return victims
+
+    def _insert(self, entries: list[Entry], victims: list[tuple[int, int]]) -> bool:
+        """Write ``entries`` durably in one transaction; False when the disk refused (see :attr:`problem`)."""
+        if self._connection is None and not self._reopen():
+            return False
+        for attempt in (1, 2):
+            connection = self._connection
+            if connection is None:
+                return False
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany("DELETE FROM entries WHERE id = ?", [(v[0],) for v in victims])
+                connection.executemany(
+                    "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        (e.id, e.topic, e.payload, e.qos, e.retain, e.kind.value, _dump(e.properties), e.size)
+                        for e in entries
+                    ],
+                )
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                self._failed(error)
+                if _code(error) in _DAMAGED and attempt == 1:
+                    victims = []
+                    continue  # the file was replaced by a new one
+                return False
+            self._disk_bytes += sum(e.size for e in entries) - sum(v[1] for v in victims)
+            self._disk_depth += len(entries) - len(victims)
+            self.evicted += len(victims)
+            return True
+        return False
+
+    def _keep_in_memory(self, entry: Entry) -> None:
+        if self._memory_used + entry.size > self.memory_bytes:
+            raise OutboxFull(f"{self.problem}; the memory for {len(self._memory)} messages is used up too")
+        self._memory.append(entry)
+        self._memory_used += entry.size
+
+    def _write_memory(self) -> None:
+        """Write the entries in memory behind those on disk, when the disk may be tried again."""
+        if not self._memory or time.monotonic() - self._refused_at < RETRY_SECONDS:
+            return
+        if self._insert(list(self._memory), []):
+            self._memory.clear()
+            self._memory_used = 0
+            self.problem = None
+
+    def _forget_acknowledged(self) -> None:
+        connection = self._connection
+        if not self._acknowledged or connection is None:
+            return
+        marks = ",".join("?" * len(self._acknowledged))
+        try:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            rows = connection.execute(
+                f"DELETE FROM entries WHERE id IN ({marks}) RETURNING size", tuple(self._acknowledged)
+            ).fetchall()
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("PRAGMA synchronous = FULL")
+            self._failed(error)
+            return
+        self._disk_bytes -= sum(row[0] for row in rows)
+        self._disk_depth -= len(rows)
+        self._acknowledged.clear()
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        """Note why the disk refused; replace a file that turned out to be damaged."""
+        self._refused_at = time.monotonic()
+        if _code(error) in _DAMAGED:
+            self._replace_damaged(error)
+            return
+        problem = (
+            f"{self.path} cannot be written ({error}): free or repair the disk; transcripts wait in memory"
+        )
+        if self.problem is None:
+            _LOG.error("%s", problem)
+        self.problem = problem
+
+    def _reopen(self) -> bool:
+        if self._closed or time.monotonic() - self._refused_at < RETRY_SECONDS:
+            return False
+        self._try_open()
+        return self._connection is not None
+
+    def _try_open(self) -> None:
+        try:
+            self._open()
+        except (OSError, sqlite3.Error) as error:
+            self._disconnect()
+            if isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_BUSY:
+                raise OutboxLocked(
+                    f"{self.path} is in use by another process: stop it, or set mqtt.outbox to another file"
+                ) from error
+            self._failed(error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)))
+
+    def _open(self) -> None:
+        folder = self.path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():  # what people said is the owner's business only
+            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        self._connection = connection
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_size_limit = 1048576")
+        if (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            damaged = sqlite3.DatabaseError(str(verdict).splitlines()[0])
+            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damaged
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA:
+            self._disconnect()
+            raise DragomanError(
+                f"{self.path} was written by a newer Dragoman: update this one or move the file"
+            )
+        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+        _sync_folder(folder)
+        row = connection.execute("SELECT coalesce(max(id), 0), coalesce(sum(size), 0), count(*) FROM entries")
+        last, self._disk_bytes, self._disk_depth = row.fetchone()
+        self._next_id = max(self._next_id, last + 1)
+
+    def _replace_damaged(self, error: sqlite3.Error) -> None:
+        """Move a damaged file out of the way, begin a new one, and take over what is readable."""
+        self._disconnect()
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        try:
+            self.path.rename(aside)
+            for suffix in ("-wal", "-journal"):
+                log = self.path.with_name(self.path.name + suffix)
+                if log.exists():
+                    log.rename(aside.with_name(aside.name + suffix))
+            self._open()
+        except (OSError, sqlite3.Error) as failure:
+            self._disconnect()
+            self.problem = (
+                f"{self.path} is damaged and cannot be replaced ({failure}); transcripts wait in memory"
+            )
+            _LOG.error("%s", self.problem)
+            return
+        self.set_aside = aside
+        readable = _salvage(aside)
+        if readable and self._insert(readable, []):
+            self.recovered += len(readable)
+            self._next_id = max(self._next_id, readable[-1].id + 1)
+        self._acknowledged.clear()
+        _LOG.error(
+            "%s was damaged (%s): set aside as %s, %d messages read back",
+            self.path,
+            error,
+            aside.name,
+            len(readable),
+        )
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+        self._disk_bytes = self._disk_depth = 0
+
+
+def _salvage(path: Path) -> list[Entry]:
+    """Read the entries of a damaged file up to the first that cannot be read."""
+    entries: list[Entry] = []
+    with (
+        contextlib.suppress(sqlite3.Error, ValueError, TypeError, AttributeError),
+        contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection,
+    ):
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        for row in connection.execute(f"SELECT {_COLUMNS} FROM entries ORDER BY id"):
+            if not entries or row[0] > entries[-1].id:
+                entries.append(_entry(row))
+    return entries
+
+
+def _entry(row: tuple[int, str, bytes, int, int, str, str]) -> Entry:
+    number, topic, payload, qos, retain, kind, properties = row
+    return Entry(number, topic, bytes(payload), qos, bool(retain), Kind(kind), json.loads(properties))
+
+
+def _dump(properties: Mapping[str, Property]) -> str:
+    return json.dumps(properties, separators=(",", ":"))
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code of ``error``, 0 where there is none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names of new files durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
