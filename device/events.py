@@ -144,20 +144,22 @@ class Translation(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech(Event):
-    """One clause of synthesised speech; ``samples`` are mono float32 at ``sample_rate``."""
+    """A piece of synthesised speech; ``samples`` are mono float32 at ``sample_rate``.
+
+    Pieces of one utterance are played one after another without a gap; `UtteranceEnded` follows the last.
+    """
 
     type: ClassVar[str] = "speech"
 
     utterance: str
     index: int
-    """Counts the clauses of one utterance and language from 0."""
+    """Counts the pieces of one utterance and language from 0."""
     text: str
+    """The clause that begins with this piece; empty where the piece goes on with one."""
     language: str
     voice: str
     sample_rate: int
     duration: float
-    last: bool
-    """No further clause of this utterance and language follows."""
     samples: Samples = field(repr=False, compare=False)
     start: float | None = None
     end: float | None = None

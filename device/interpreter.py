@@ -432,23 +432,37 @@ class Interpreter:
                 for clause in likely:
                     self._clause(utterance, voice, clause, priority)
 
-    def _clause(
-        self, utterance: Utterance, voice: Synthesizer, text: str, priority: Priority
-    ) -> Future[Samples] | None:
-        """Return the audio of a clause, synthesised once; waiting work is moved up when it has become urgent."""
-        known = utterance.clauses.get(text)
-        if known is not None and not (priority < known.priority and known.job.cancel()):
-            return known.job
-        job = self._scheduler.submit(priority, self._synthesize, voice, text)
-        if job is not None:
-            utterance.clauses[text] = Clause(job, priority)
-        return job
+    def _clause(self, utterance: Utterance, voice: Synthesizer, text: str, priority: Priority) -> Clause | None:
+        """Return a clause, synthesised once; work that waits is moved up when it has become urgent."""
+        clause = utterance.clauses.get(text)
+        if clause is not None and not (priority < clause.priority and clause.job is not None and clause.job.cancel()):
+            return clause
+        clause = Clause(text, priority)
+        clause.job = self._scheduler.submit(priority, self._synthesize, utterance, voice, clause)
+        if clause.job is None:
+            return None
+        utterance.clauses[text] = clause
+        return clause
 
-    def _synthesize(self, voice: Synthesizer, text: str) -> Samples:
-        with self._meter.stage("tts") as call:
-            samples = voice.synthesize(text)
-            call.audio = len(samples) / voice.sample_rate
-        return samples
+    def _synthesize(self, utterance: Utterance, voice: Synthesizer, clause: Clause) -> None:
+        try:
+            pieces = voice.stream(clause.text)
+            while True:
+                with self._meter.stage("tts") as call:
+                    piece = next(pieces, None)
+                    call.audio = 0.0 if piece is None else len(piece) / voice.sample_rate
+                if piece is None:
+                    break
+                with self._lock:
+                    clause.pieces.append(piece)
+                    if utterance.closed and utterance.spoken and clause not in utterance.spoken.clauses:
+                        return  # guessed wrong: the final goes without it
+                self._hand_out(utterance, voice)
+        except Exception as error:
+            log.exception("speech failed")
+            clause.error = str(error)
+        clause.done = True
+        self._hand_out(utterance, voice)
 
     def _final(self, utterance: Utterance) -> None:
         try:
@@ -479,6 +493,7 @@ class Interpreter:
         for number, translator in enumerate(direction.translators):
             self._final_translation(utterance, translator, recognition.text, direction, spoken=number == 0)
         self._part_done(utterance)
+        self._flush()
 
     def _final_recognition(self, utterance: Utterance) -> Recognition:
         length = utterance.speech_end - utterance.start + round(PAUSE * SAMPLE_RATE / FRAME) * FRAME
@@ -522,65 +537,55 @@ class Interpreter:
 
     def _speak(self, utterance: Utterance, voice: Synthesizer, text: str) -> None:
         with self._lock:
-            jobs = []
-            texts = list(split_clauses(text, voice.language))
-            for clause in texts:
-                job = self._clause(utterance, voice, clause, Priority.SPEECH)
-                if job is None:
-                    return
-                jobs.append(job)
-            if not jobs:
-                return
-            utterance.spoken = Spoken(voice.language, texts, jobs)
+            wanted = [self._clause(utterance, voice, c, Priority.SPEECH) for c in split_clauses(text, voice.language)]
+            utterance.spoken = Spoken([clause for clause in wanted if clause is not None])
             utterance.outstanding += 1
-        for job in jobs:
-            job.add_done_callback(lambda _: self._hand_out(utterance, voice))
+        self._hand_out(utterance, voice)
 
     def _hand_out(self, utterance: Utterance, voice: Synthesizer) -> None:
-        """Post the clauses that are ready, in order."""
-        done = False
+        """Post the pieces of speech that are ready, in order."""
         with self._lock:
             spoken = utterance.spoken
-            if spoken is None:
+            if spoken is None or spoken.clause > len(spoken.clauses):
                 return
-            while spoken.sent < len(spoken.jobs) and spoken.jobs[spoken.sent].done():
-                job, text = spoken.jobs[spoken.sent], spoken.texts[spoken.sent]
-                last = spoken.sent == len(spoken.jobs) - 1
-                samples = self._clause_samples(utterance, job, voice)
-                self._post(
-                    utterance,
-                    Speech(
-                        emitted=0.0, utterance=utterance.id, index=spoken.sent, text=text, language=voice.language,
-                        voice=voice.voice, sample_rate=voice.sample_rate, duration=len(samples) / voice.sample_rate,
-                        last=last, samples=samples, start=utterance.begins, end=utterance.ends,
-                    ),
-                )  # fmt: skip
-                spoken.sent += 1
-                done = last
+            while spoken.clause < len(spoken.clauses):
+                clause = spoken.clauses[spoken.clause]
+                for samples in clause.pieces[spoken.piece :]:
+                    self._post_speech(utterance, voice, clause.text if spoken.piece == 0 else "", samples)
+                    spoken.piece += 1
+                if not clause.done:
+                    break
+                if clause.error is not None:
+                    self._post(
+                        utterance,
+                        Error(
+                            emitted=0.0, utterance=utterance.id, language=voice.language, code="speech",
+                            text=f"speech in {voice.language} failed: {clause.error}",
+                        ),
+                    )  # fmt: skip
+                spoken.clause, spoken.piece = spoken.clause + 1, 0
+            if spoken.clause == len(spoken.clauses):
+                spoken.clause += 1  # only once
+                self._part_done(utterance)
         self._flush()
-        if done:
-            self._part_done(utterance)
 
-    def _clause_samples(self, utterance: Utterance, job: Future[Samples], voice: Synthesizer) -> Samples:
-        error = None if job.cancelled() else job.exception()
-        if job.cancelled() or error is not None:
-            log.error("speech failed: %s", error, exc_info=error)
-            self._post(
-                utterance,
-                Error(
-                    emitted=0.0, utterance=utterance.id, language=voice.language, code="speech",
-                    text=f"speech in {voice.language} failed: {error or 'stopped'}",
-                ),
-            )  # fmt: skip
-            return np.zeros(0, np.float32)
-        return job.result()
+    def _post_speech(self, utterance: Utterance, voice: Synthesizer, text: str, samples: Samples) -> None:
+        assert utterance.spoken is not None
+        self._post(
+            utterance,
+            Speech(
+                emitted=0.0, utterance=utterance.id, index=utterance.spoken.count, text=text, language=voice.language,
+                voice=voice.voice, sample_rate=voice.sample_rate, duration=len(samples) / voice.sample_rate,
+                samples=samples, start=utterance.begins, end=utterance.ends,
+            ),
+        )  # fmt: skip
+        utterance.spoken.count += 1
 
     def _part_done(self, utterance: Utterance) -> None:
         with self._lock:
             utterance.outstanding -= 1
             if not utterance.outstanding:
                 self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=True))
-        self._flush()
 
     def _fail(self, utterance: Utterance, text: str) -> None:
         self._post(utterance, Error(emitted=0.0, utterance=utterance.id, code="recognition", text=text))

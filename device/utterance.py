@@ -27,22 +27,26 @@ class Settled:
     recognition: Future[Recognition]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Clause:
-    """A piece of speech that is being synthesised or ready."""
+    """A clause that is being synthesised or ready."""
 
-    job: Future[Samples]
+    text: str
     priority: Priority
+    job: Future[None] | None = None
+    pieces: list[Samples] = field(default_factory=list)
+    done: bool = False
+    error: str | None = None
 
 
 @dataclass(slots=True)
 class Spoken:
-    """The clauses that are spoken for a final translation, and how many were handed out."""
+    """The clauses that are spoken for a final translation, and how much of them was handed out."""
 
-    language: str
-    texts: list[str]
-    jobs: list[Future[Samples]]
-    sent: int = 0
+    clauses: list[Clause]
+    clause: int = 0
+    piece: int = 0
+    count: int = 0
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ No object of the library underneath (sherpa-onnx, CTranslate2, onnxruntime, pipe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -93,8 +93,11 @@ class Synthesizer(Protocol):
     voice: str
     sample_rate: int
 
-    def synthesize(self, text: str) -> Samples:
-        """Speak one clause or sentence: mono float32 at ``sample_rate``; empty for text with nothing to say."""
+    def stream(self, text: str) -> Iterator[Samples]:
+        """Speak one clause or sentence: mono float32 at ``sample_rate``, in pieces as they are made.
+
+        The first piece comes as soon as the engine can; nothing comes for text with nothing to say.
+        """
         ...
 
 

@@ -1,14 +1,16 @@
 """Voices of Piper (https://github.com/OHF-Voice/piper1-gpl) on onnxruntime.
 
-Piper makes a whole sentence at a time, so whoever wants sound early passes clauses. They join well: every
-answer begins with speech, has the same loudness, and ends with the pause that its punctuation asks for.
+Clauses join well: every one begins with speech, has an even loudness, and ends with the pause that its
+punctuation asks for. Where the voice could be split (see `piper_split`), its sound comes in pieces.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import threading
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,12 @@ from piper import PiperVoice, SynthesisConfig
 from piper.config import PhonemeType, PiperConfig
 
 from device.engines.modelfile import refuse_unknown_options, require_file
+from device.engines.piper_split import DECODER_FILE, ENCODER_FILE, VOICE_FILE, Decoder
 from device.engines.protocols import Synthesizer
 from device.errors import DragomanError
 from device.events import Samples
 from device.modelstore.catalogue import Model
 
-VOICE_FILE = "voice.onnx"
 CONFIG_FILE = "voice.onnx.json"
 LONGEST_PIECE = 150
 """Characters made at once: working memory grows with the length, by 0.9 MB a character."""
@@ -43,7 +45,7 @@ PLAIN_PAUSE = 0.04
 
 _LOUDNESS = 0.1
 """Root mean square of every answer (-20 dBFS); the voices' own differ by 6 dB from sentence to sentence."""
-_PEAK = 0.97
+_KNEE = 0.8
 _SILENCE = 10 ** (-45 / 20)
 _EDGE = 0.03
 _FADE = 0.01
@@ -58,40 +60,86 @@ _CLAUSE_END = re.compile(rf"(?<=[{_CLAUSE_SIGNS}])\s+|(?<=[{_WIDE_CLAUSE_SIGNS}]
 class PiperSynthesizer:
     """A loaded voice. onnxruntime may run it from several threads at once; espeak has piper's own lock."""
 
-    def __init__(self, model: Model, voice: PiperVoice, synthesis: SynthesisConfig) -> None:
+    def __init__(self, model: Model, voice: PiperVoice, synthesis: SynthesisConfig, decoder: Decoder | None) -> None:
         self.model_id = model.id
         self.language = model.languages[0]
         self.voice = model.name
         self.sample_rate = int(voice.config.sample_rate)
-        self._voice = voice
+        self._voice, self._network, self._decoder = voice, voice.session, decoder
         self._synthesis = synthesis
-
-    def synthesize(self, text: str) -> Samples:
-        """Speak ``text``: mono float32 within [-1, 1]; empty where there is nothing to say."""
-        parts = [self._speak(piece) for piece in pieces(speakable(text))]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-    def _speak(self, piece: str) -> Samples:
-        chunks = [chunk.audio_float_array for chunk in self._voice.synthesize(piece, self._synthesis)]
-        if not chunks:
-            return np.zeros(0, np.float32)
-        return finish(np.concatenate(chunks), self.sample_rate, PAUSES.get(piece[-1], PLAIN_PAUSE))
-
-
-class _FrugalSession:
-    """An onnxruntime session that gives its working memory back after a long piece of text, and only then.
-
-    Without an arena everything takes a tenth to a third longer and needs more at the peak.
-    """
-
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
-        self._session = session
+        self._lock = threading.Lock()
+        self._usual = 0.0
+        # Working memory is given back after a long piece of text, and only then: without an arena everything
+        # takes a tenth to a third longer and needs more at the peak.
         self._shrink = onnxruntime.RunOptions()
         self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
-    def run(self, outputs: list[str] | None, feed: dict[str, Any]) -> Any:
-        long = feed["input"].shape[1] > _SHRINK_ABOVE
-        return self._session.run(outputs, feed, self._shrink if long else None)
+    def stream(self, text: str) -> Iterator[Samples]:
+        """Speak ``text`` piece by piece, the first one soon: mono float32 within [-1, 1]."""
+        for piece in pieces(speakable(text)):
+            yield from self._finished(self._sound(piece), PAUSES.get(piece[-1], PLAIN_PAUSE))
+
+    def synthesize(self, text: str) -> Samples:
+        """Speak ``text`` in one piece; empty where there is nothing to say."""
+        parts = list(self.stream(text))
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _sound(self, piece: str) -> Iterator[Samples]:
+        """Yield what the network makes of one piece of text."""
+        scales = self._synthesis
+        for phonemes in self._voice.phonemize(piece):
+            ids = self._voice.phonemes_to_ids(phonemes)
+            feed: dict[str, Any] = {
+                "input": np.array([ids], np.int64),
+                "input_lengths": np.array([len(ids)], np.int64),
+                "scales": np.array([scales.noise_scale, scales.length_scale, scales.noise_w_scale], np.float32),
+            }
+            if self._voice.config.num_speakers > 1:
+                feed["sid"] = np.array([scales.speaker_id or 0], np.int64)
+            run_options = self._shrink if len(ids) > _SHRINK_ABOVE else None
+            made = self._network.run(None, feed, run_options)[0]
+            if self._decoder is None:
+                yield made.reshape(-1)
+            else:
+                yield from self._decoder.windows(made, self.sample_rate, run_options)
+
+    def _finished(self, sound: Iterator[Samples], pause: float) -> Iterator[Samples]:
+        """Cut the silence around speech, even its loudness, fade its edges, and add ``pause`` seconds of silence.
+
+        Silence is what stays 45 dB below the loudest 10 ms so far; `_EDGE` seconds of it are kept on either side.
+        The gain is set by the first piece and by how loud the voice was before.
+        """
+        hop = max(1, self.sample_rate // 100)
+        edge = round(_EDGE * 100) * hop
+        fade = round(_FADE * 100) * hop
+        gain = loudest = 0.0
+        held = np.zeros(0, np.float32)
+        for piece in sound:
+            held = np.concatenate((held, np.nan_to_num(piece, posinf=0.0, neginf=0.0)))
+            level = _level(held, hop)
+            loudest = max(loudest, float(level.max(initial=0.0)))
+            loud = np.flatnonzero(level > max(loudest * _SILENCE, 1e-6))
+            if not len(loud):
+                continue
+            ready = (loud[-1] + 1) * hop  # what comes after may be the silence at the end: it stays back
+            if not gain:
+                gain = self._gain(level[loud[0] : loud[-1] + 1])
+                first = max(0, loud[0] * hop - edge)
+                held, ready = held[first:], ready - first
+                held[:fade] *= np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)[: len(held)]
+            yield _limited(held[:ready] * gain)
+            held = held[ready:]
+        if gain:
+            held = held[:edge] * gain
+            held *= np.linspace(1.0, 0.0, len(held), dtype=np.float32)
+            yield _limited(np.concatenate((held, np.zeros(int(pause * self.sample_rate), np.float32))))
+
+    def _gain(self, level: Samples) -> float:
+        """Return what brings speech of these levels to `_LOUDNESS`, half by itself and half by what came before."""
+        loudness = float(np.sqrt(np.mean(level**2)))
+        with self._lock:
+            self._usual += (loudness - self._usual) * (0.1 if self._usual else 1.0)
+            return _LOUDNESS / float(np.sqrt(loudness * self._usual))
 
 
 def speakable(text: str) -> str:
@@ -139,27 +187,20 @@ def pieces(text: str) -> list[str]:
     return [piece.strip() for piece in found if any(unicodedata.category(c)[0] in _SPEAKABLE for c in piece)]
 
 
-def finish(samples: Samples, rate: int, pause: float) -> Samples:
-    """Cut the silence around speech, even its loudness, fade its edges, and add ``pause`` seconds of silence.
-
-    Silence is what stays 45 dB below the loudest 10 ms; 30 ms of it are kept on either side.
-    """
-    samples = np.nan_to_num(np.asarray(samples, np.float32).reshape(-1), posinf=0.0, neginf=0.0)
-    hop = max(1, rate // 100)
+def _level(samples: Samples, hop: int) -> Samples:
+    """Return the root mean square of every ``hop`` samples."""
     frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
-    level = np.sqrt(np.mean(frames**2, axis=1)) if len(frames) else np.zeros(0, np.float32)
-    loud = np.flatnonzero(level > max(float(level.max(initial=0.0)) * _SILENCE, 1e-6))
-    if not len(loud):
-        return np.zeros(0, np.float32)
-    edge = int(_EDGE * rate)
-    speech = samples[max(0, loud[0] * hop - edge) : (loud[-1] + 1) * hop + edge].copy()
-    loudness = float(np.sqrt(np.mean(samples[loud[0] * hop : (loud[-1] + 1) * hop] ** 2)))
-    speech *= min(_LOUDNESS / loudness, _PEAK / float(np.abs(speech).max()))
-    fade = min(int(_FADE * rate), len(speech) // 2)
-    ramp = np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)
-    speech[:fade] *= ramp
-    speech[len(speech) - fade :] *= ramp[::-1]
-    return np.concatenate([speech, np.zeros(int(pause * rate), np.float32)])
+    level: Samples = np.sqrt(np.mean(frames**2, axis=1)) if len(frames) else np.zeros(0, np.float32)
+    return level
+
+
+def _limited(samples: Samples) -> Samples:
+    """Bend what exceeds `_KNEE` so that it never reaches 1; nothing else changes."""
+    over = np.abs(samples) > _KNEE
+    if over.any():
+        excess = (np.abs(samples[over]) - _KNEE) / (1.0 - _KNEE)
+        samples[over] = np.sign(samples[over]) * (_KNEE + (1.0 - _KNEE) * np.tanh(excess))
+    return samples
 
 
 def load(model: Model, folder: Path, threads: int) -> Synthesizer:
@@ -175,7 +216,8 @@ def load(model: Model, folder: Path, threads: int) -> Synthesizer:
         not part of this program.
     """
     refuse_unknown_options(model, _OPTIONS)
-    path = require_file(model, folder, VOICE_FILE)
+    halves = (folder / ENCODER_FILE).is_file() and (folder / DECODER_FILE).is_file()
+    path = require_file(model, folder, ENCODER_FILE if halves else VOICE_FILE)
     config = _config(model, require_file(model, folder, CONFIG_FILE))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, threads)
@@ -184,9 +226,10 @@ def load(model: Model, folder: Path, threads: int) -> Synthesizer:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        voice = PiperVoice(config=config, session=_FrugalSession(session), download_dir=folder)
-        synthesizer = PiperSynthesizer(model, voice, _synthesis(model, config))
+        session = _session(path, options)
+        decoder = Decoder(_session(folder / DECODER_FILE, options)) if halves else None
+        voice = PiperVoice(config=config, session=session, download_dir=folder)
+        synthesizer = PiperSynthesizer(model, voice, _synthesis(model, config), decoder)
         synthesizer.synthesize("1, 2.")
     except DragomanError:
         raise
@@ -198,6 +241,10 @@ def load(model: Model, folder: Path, threads: int) -> Synthesizer:
     return synthesizer
 
 
+def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 def _config(model: Model, path: Path) -> PiperConfig:
     try:
         config = PiperConfig.from_dict(json.loads(path.read_text("utf-8")))
@@ -206,9 +253,7 @@ def _config(model: Model, path: Path) -> PiperConfig:
             f"model {model.id}: {path} is not a Piper voice's configuration; run `dragoman models verify`"
         ) from error
     if config.phoneme_type not in {PhonemeType.ESPEAK, PhonemeType.TEXT}:
-        raise DragomanError(
-            f"model {model.id}: voices with {config.phoneme_type.value} phonemes cannot be used"
-        )
+        raise DragomanError(f"model {model.id}: voices with {config.phoneme_type.value} phonemes cannot be used")
     return config
 
 
