@@ -188,7 +188,7 @@ class TextTranslator:
             return written
 
         written = _SPACES.sub(" ", _ADDRESS.sub(write_address, text))
-        shouted = not required and written.isupper() and len(_LONG_WORD.findall(written)) > 1
+        shouted = not required and _is_shouted(written)
         if shouted:
             written = written.capitalize()
         names: dict[str, str] = {}
@@ -207,9 +207,7 @@ class TextTranslator:
             return character
         similar = character.translate(_SIMILAR)
         if similar == character:
-            similar = "".join(
-                c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)
-            )
+            similar = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
         return similar if similar and all(map(self._is_known, similar)) else None
 
     def _is_known(self, character: str) -> bool:
@@ -252,6 +250,10 @@ def _append(out: list[tuple[str, bool]], text: str, *, literal: bool) -> None:
         out[-1] = (out[-1][0] + text, literal)
     else:
         out.append((text, literal))
+
+
+def _is_shouted(text: str) -> bool:
+    return len(_LONG_WORD.findall(text)) > 1 and all(map(str.isupper, filter(str.isalpha, text)))
 
 
 def _restore(part: _Part, text: str) -> str:

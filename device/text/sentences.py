@@ -168,6 +168,4 @@ def _break_point(piece: str, start: int, limit: int) -> int:
     return end
 
 
-_JOINS: Final = re.compile(
-    r"[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u200c\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]"
-)
+_JOINS: Final = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u200c\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")

@@ -115,10 +115,7 @@ def _sizes(settings: dict[str, str], container: Container) -> Architecture:
         decoder_layers=int(settings["dec-depth"]),
         vocabulary=int(settings["dim-vocabs"].strip("[]").split(",")[0]),
     )
-    if (
-        min(architecture.dim, architecture.heads, architecture.encoder_layers, architecture.decoder_layers)
-        < 1
-    ):
+    if min(architecture.dim, architecture.heads, architecture.encoder_layers, architecture.decoder_layers) < 1:
         raise ValueError("a size is not positive")
     if architecture.dim % (2 * architecture.heads):
         raise ValueError(f"dim-emb {architecture.dim} does not divide into {architecture.heads} heads")

@@ -72,9 +72,7 @@ class Container:
         try:
             return cls(path, _read_items(data))
         except (_DamagedError, struct.error, UnicodeDecodeError) as error:
-            raise DragomanError(
-                f"{path}: not a whole Bergamot model ({error}); pull the model again"
-            ) from error
+            raise DragomanError(f"{path}: not a whole Bergamot model ({error}); pull the model again") from error
 
     def __contains__(self, name: str) -> bool:
         return name in self.items

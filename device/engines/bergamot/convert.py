@@ -77,9 +77,7 @@ def convert(folder: Path) -> None:
         _replace(folder / BIAS, lambda path: np.save(path, bias, allow_pickle=False))
         _replace(folder / DESCRIPTION, lambda path: path.write_text(json.dumps(description, indent=1) + "\n"))
     except OSError as error:
-        raise DragomanError(
-            f"{folder}: cannot write the converted model: {error.strerror or error}"
-        ) from error
+        raise DragomanError(f"{folder}: cannot write the converted model: {error.strerror or error}") from error
 
 
 def read_description(folder: Path) -> dict[str, float]:
@@ -93,9 +91,7 @@ def read_description(folder: Path) -> dict[str, float]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DragomanError(f"{path}: damaged ({error}); pull the model again") from error
     if version != FORMAT_VERSION:
-        raise DragomanError(
-            f"{path}: converted to format {version}, not {FORMAT_VERSION}; pull the model again"
-        )
+        raise DragomanError(f"{path}: converted to format {version}, not {FORMAT_VERSION}; pull the model again")
     return description
 
 
@@ -105,9 +101,7 @@ def _check_vocabulary(path: Path, size: int) -> None:
     except (OSError, RuntimeError) as error:
         raise DragomanError(f"{path}: not a SentencePiece vocabulary; pull the model again") from error
     if len(vocabulary) != size or vocabulary.eos_id() < 0:
-        raise DragomanError(
-            f"{path}: {len(vocabulary)} pieces where the model has {size}, or no end of sentence"
-        )
+        raise DragomanError(f"{path}: {len(vocabulary)} pieces where the model has {size}, or no end of sentence")
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

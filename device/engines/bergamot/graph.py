@@ -44,9 +44,7 @@ class _Graph:
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return name
 
-    def output(
-        self, value: str, name: str, shape: Sequence[int | str], kind: int = TensorProto.FLOAT
-    ) -> None:
+    def output(self, value: str, name: str, shape: Sequence[int | str], kind: int = TensorProto.FLOAT) -> None:
         self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
@@ -95,15 +93,11 @@ class _Graph:
             zero = self.constant(np.array(_ZERO_POINT, np.uint8))
             step = self.constant(np.array(1.0 / layer.alpha, np.float32))
             quantized = self.one("QuantizeLinear", x, step, zero)
-            integers = self.one(
-                "Cast", self.one("MatMulInteger", quantized, weight, zero), to=TensorProto.FLOAT
-            )
+            integers = self.one("Cast", self.one("MatMulInteger", quantized, weight, zero), to=TensorProto.FLOAT)
             product = self.one("Mul", integers, self.constant(layer.scale / np.float32(layer.alpha)))
         else:
             quantized, step, zero = self.add("DynamicQuantizeLinear", x, outputs=3)
-            integers = self.one(
-                "Cast", self.one("MatMulInteger", quantized, weight, zero), to=TensorProto.FLOAT
-            )
+            integers = self.one("Cast", self.one("MatMulInteger", quantized, weight, zero), to=TensorProto.FLOAT)
             product = self.one("Mul", integers, self.one("Mul", self.constant(layer.scale), step))
         return self.one("Add", product, self.constant(layer.bias)) if np.any(layer.bias) else product
 

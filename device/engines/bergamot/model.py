@@ -57,9 +57,7 @@ class Student:
             self._encoder = _session(folder / ENCODER, threads)
             self._decoder = _session(folder / DECODER, threads)
         except Exception as error:  # onnxruntime's own exceptions share no base but this
-            raise DragomanError(
-                f"{folder}: damaged converted model ({_first_line(error)}); pull it again"
-            ) from error
+            raise DragomanError(f"{folder}: damaged converted model ({_first_line(error)}); pull it again") from error
         self._positions = position_signals(math.ceil(LENGTH_FACTOR * LONGEST_SOURCE), self._dim)
         self._memory_names = [output.name for output in self._encoder.get_outputs()]
         self._states = [f"state{n}" for n in range(1, self._layers + 1)]
