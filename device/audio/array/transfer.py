@@ -1,0 +1,69 @@
+"""Relative transfer functions: how the talker's sound at each microphone relates to that at the reference.
+
+Covariance whitening (Markovich, Gannot & Cohen, "Multichannel eigenspace beamforming in a reverberant noisy
+environment with multiple interfering speech signals", IEEE TASLP 2009): the principal generalised eigenvector of
+the covariances with and without the talker. It is followed from update to update by power iteration.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device.audio.array.covariance import Covariance, RunningCovariance, loaded
+from device.audio.array.stft import BINS
+
+LOADING = 1e-4
+_ITERATIONS = 2
+_PATIENCE = 3
+
+
+class TransferTracker:
+    """Follows one talker's relative transfer functions."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the talker."""
+        self._vector = np.ones((BINS, self._size), np.complex64)
+        self._inverse: Covariance | None = None
+        self._version = -1
+
+    def update(
+        self, speech: Covariance, noise: RunningCovariance, reference: int
+    ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+        """Take in the newest covariances.
+
+        Returns
+        -------
+        transfer
+            Of shape ``(bins, microphones)``, 1 at the reference.
+        presence
+            Of shape ``(bins,)``: 0 where the talker does not stand out of the noise, towards 1 where he does.
+        """
+        if self._inverse is None or noise.version >= self._version + _PATIENCE:
+            self._matrix = loaded(noise.value, LOADING)
+            self._inverse = np.linalg.inv(self._matrix)
+            self._version = noise.version
+        vector = self._vector[..., None]
+        for _ in range(_ITERATIONS):
+            vector = self._inverse @ (speech @ vector)
+            length = np.sqrt(np.sum(np.abs(vector) ** 2, axis=1, keepdims=True))
+            vector = vector / np.maximum(length, 1e-30)
+        # A bin without any sound would lose its direction for good.
+        silent = ~(np.abs(vector).max(axis=1) > 0)[:, 0]
+        vector[silent] = 1
+        self._vector = vector[..., 0]
+        coloured = self._matrix @ vector
+        with_talker = np.sum(vector.conj() * (speech @ vector), axis=1)[:, 0].real
+        without = np.sum(vector.conj() * coloured, axis=1)[:, 0].real
+        presence = np.clip(1 - without / np.maximum(with_talker, 1e-30), 0, 1).astype(np.float32)
+        heard = coloured[:, reference]
+        # Where the reference hears nothing of the talker the ratio means nothing.
+        tiny = np.abs(heard) < 1e-3 * np.abs(coloured).max(axis=1)
+        heard = np.where(tiny, np.abs(coloured).max(axis=1) + 1e-30, heard)
+        transfer = coloured[..., 0] / heard
+        transfer[:, reference] = 1
+        return transfer.astype(np.complex64), presence
