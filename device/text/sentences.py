@@ -15,14 +15,15 @@ SPACELESS: Final = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
 LONGEST_SENTENCE: Final = 400
 """Characters; a longer sentence is cut where it hurts least."""
 
-_CLOSERS: Final = "\"'’”»›)]}」』】》〉）"
+_CLOSERS: Final = "\"'’”»›)]}」』】》〉）"  # noqa: RUF001
 _BOUNDARY: Final = re.compile(
-    rf"(?P<stop>[.!?…؟۔।॥։።;]+)(?P<close>[{re.escape(_CLOSERS)}]*)(?P<space>\s+|$)"
-    rf"|(?P<full>[。！？｡]+)[{re.escape(_CLOSERS)}]*\s*"
+    rf"(?P<stop>[.!?…؟۔।॥։።;]+)(?P<close>[{re.escape(_CLOSERS)}]*)(?P<space>\s+|$)"  # noqa: RUF001
+    rf"|(?P<full>[。！？｡]+)[{re.escape(_CLOSERS)}]*\s*"  # noqa: RUF001
     r"|(?P<line>[ \t]*[\r\n\u2028\u2029]\s*)"
 )
-_WORD_BEFORE: Final = re.compile(r"[^\s(\[\"'“‘«/]{1,24}$")
-_OPENERS: Final = "\"'“‘«¿¡([{-–— "
+_WORD_BEFORE: Final = re.compile(r"[^\s(\[\"'“‘«/]+$")  # noqa: RUF001
+_LONGEST_WORD: Final = 24
+_OPENERS: Final = "\"'“‘«¿¡([{-–— "  # noqa: RUF001
 
 
 def _words(text: str) -> frozenset[str]:
@@ -105,6 +106,12 @@ def is_abbreviation(word: str, language: str, *, before_number: bool = False) ->
     return len(parts) > 1 and all(len(part) == 1 and part.isalpha() for part in parts)
 
 
+def word_before(text: str, end: int, start: int = 0) -> str:
+    """Return the word that ends at ``end``, without what opens a quotation before it; "" where there is none."""
+    match = _WORD_BEFORE.search(text, max(start, end - _LONGEST_WORD), end)
+    return match[0] if match else ""
+
+
 def _ends_sentence(text: str, start: int, match: re.Match[str], language: str) -> bool:
     stop = match["stop"]
     if stop is None:
@@ -120,16 +127,14 @@ def _ends_sentence(text: str, start: int, match: re.Match[str], language: str) -
         return True
     if match["close"]:
         return True
-    before = _WORD_BEFORE.search(text, max(start, match.start() - 24), match.start())
-    if before is None:
+    word = word_before(text, match.start(), start)
+    if not word:
         return True
-    word = before[0]
-    if before.start() <= start + _leading_space(text, start) and (word.isdigit() or len(word) == 1):
+    if match.start() - len(word) <= start + _leading_space(text, start) and (word.isdigit() or len(word) == 1):
         return False  # "1. First", "A. Smith"
-    dotted = "." in word
     if is_abbreviation(word, language, before_number=after[:1].isdigit()):
-        # "at 5 p.m. The" and "in the U.S. The" end a sentence where a capital follows; "Dr. Smith" does not.
-        return dotted and after[:1].isupper() and word.lower() not in _LEADING
+        # "at 5 p.m. The" ends a sentence where a capital follows; "Dr. Smith" and "the U.S. Army" do not.
+        return word.islower() and "." in word and after[:1].isupper() and word not in _LEADING
     return True
 
 
@@ -140,7 +145,7 @@ def _leading_space(text: str, start: int) -> int:
     return end - start
 
 
-_BREAKS: Final = (re.compile(r"[;:；：]\s*"), re.compile(r"[,、，،]\s+|[、，]|\s[-–—]\s"), re.compile(r"\s+"))
+_BREAKS: Final = (re.compile(r"[;:；：]\s*"), re.compile(r"[,、，،]\s+|[、，]|\s[-–—]\s"), re.compile(r"\s+"))  # noqa: RUF001
 
 
 def _cut(piece: str, limit: int) -> list[str]:

@@ -110,7 +110,7 @@ class Container:
                 "that were not prepared for one kind of processor can be converted"
             )
         count = math.prod(item.shape)
-        (multiplier,) = struct.unpack_from("<f", item.data, count)
+        (multiplier,) = struct.unpack("<f", item.data[count : count + 4].tobytes())
         if not (math.isfinite(multiplier) and multiplier > 0):
             raise DragomanError(f"{self.path}: tensor {name!r} has no valid quantisation multiplier")
         return Quantized(item.data[:count].view(np.int8).reshape(item.shape), multiplier)
@@ -122,12 +122,13 @@ class _DamagedError(Exception):
 
 def _read_items(data: NDArray[np.uint8]) -> dict[str, Item]:
     size = len(data)
-    version, count = struct.unpack_from("<QQ", data, 0)
+    index = memoryview(data)
+    version, count = struct.unpack_from("<QQ", index, 0)
     if version != 1:
         raise _DamagedError("wrong version or kind of file")
     if not 0 < count <= _MOST_ITEMS:
         raise _DamagedError(f"{count} items")
-    records = [struct.unpack_from("<4Q", data, 16 + 32 * i) for i in range(count)]
+    records = [struct.unpack_from("<4Q", index, 16 + 32 * i) for i in range(count)]
     offset = 16 + 32 * count
     names = []
     for length, _, dimensions, _ in records:
@@ -137,9 +138,9 @@ def _read_items(data: NDArray[np.uint8]) -> dict[str, Item]:
         offset += length
     shapes = []
     for _, _, dimensions, _ in records:
-        shapes.append(struct.unpack_from(f"<{dimensions}i", data, offset))
+        shapes.append(struct.unpack_from(f"<{dimensions}i", index, offset))
         offset += 4 * dimensions
-    (padding,) = struct.unpack_from("<Q", data, offset)
+    (padding,) = struct.unpack_from("<Q", index, offset)
     offset += 8 + padding
     end = offset + sum(length for *_, length in records)
     if end != size:

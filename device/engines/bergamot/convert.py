@@ -81,7 +81,13 @@ def convert(folder: Path) -> None:
 
 
 def read_description(folder: Path) -> dict[str, float]:
-    """Return what `convert` noted about the student in ``folder``; refuse one that was not converted, or by an older program."""
+    """Return what `convert` noted about the student in ``folder``.
+
+    Raises
+    ------
+    DragomanError
+        The student was not converted, or by a program of another format.
+    """
     path = folder / DESCRIPTION
     try:
         description: dict[str, float] = json.loads(path.read_text())

@@ -132,7 +132,7 @@ class _Graph:
 
 
 def encoder_graph(container: Container, architecture: Architecture) -> bytes:
-    """Return the serialised encoder: ``x (S, dim)`` to ``k1 (H, dk, S), v1 (H, S, dk), k2, …``, a pair a decoder layer."""
+    """Return the serialised encoder: ``x (S, dim)`` to ``k1 (H, dk, S)``, ``v1 (H, S, dk)``, a pair a decoder layer."""
     g = _Graph(container, architecture)
     x = g.input("x", ["S", architecture.dim])
     flat = g.constant(np.array([-1, architecture.dim], np.int64))

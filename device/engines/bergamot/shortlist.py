@@ -54,7 +54,6 @@ class Shortlist:
 
     def candidates(self, source: Sequence[int]) -> NDArray[np.int64]:
         """Return the sorted target ids that a sentence of ``source`` ids (EOS included) may use."""
-        parts = [np.arange(self._first, dtype=np.int64)]
-        for token in set(source):
-            parts.append(self._ids[self._offsets[token] : self._offsets[token + 1]])
+        parts: list[NDArray[np.generic]] = [np.arange(self._first, dtype=np.int64)]
+        parts += [self._ids[self._offsets[token] : self._offsets[token + 1]] for token in set(source)]
         return np.unique(np.concatenate(parts)).astype(np.int64)
