@@ -47,6 +47,7 @@ _POLL = 0.25
 _CLOCK_WINDOW = 0.5
 _CLOCK_TOLERANCE = 0.06
 _SILENCE_STEP = 0.1
+_RELEASED = "released"
 FILE_PREFIX = "file:"
 
 
@@ -218,6 +219,8 @@ class Capture:
         self._stopping = threading.Event()
         self._intake = _Intake(0)
         self._stream: Any = None
+        self._lock = threading.Lock()
+        """Guards ``_stream``, which another thread may close."""
         self._device: AudioDevice | None = None
         self.rate = 0
         """The device's sample rate; 0 until it is found."""
@@ -261,6 +264,8 @@ class Capture:
                 self._close()
             if reason is None:
                 return
+            if reason == _RELEASED:
+                continue
             if not lost:
                 lost = True
                 name = self._device.name if self._device else str(self._settings.input or "")
@@ -271,7 +276,7 @@ class Capture:
     def _open(self, *, rescan: bool) -> str | None:
         """Open the device and report it; return why that could not be done."""
         settings = self._settings
-        if rescan and not portaudio.rescan():
+        if rescan and not portaudio.rescan(urgent=True):
             return "the microphone cannot be looked for while the device speaks"
         try:
             device = choose(list_devices(), settings.input, Direction.INPUT)
@@ -281,7 +286,7 @@ class Capture:
                 return f"the microphone {device.name!r} has {device.inputs} channels, not {channels}"
             self._intake = _Intake(max(4, round(QUEUE_SECONDS / settings.block)))
             self._stream = portaudio.open(
-                _keep,
+                self._release,
                 format=pyaudio.paFloat32,
                 channels=channels,
                 rate=rate,
@@ -299,14 +304,20 @@ class Capture:
         self._outlet.set_rate(rate)
         self._clock.restart()
         text = f"listening to {device.name!r}: {channels} channels at {rate} Hz"
-        self._on_event(
-            AudioReport(kind=Happening.FOUND, text=text, device=device.name, rate=rate, channels=channels)
-        )
+        self._on_event(AudioReport(kind=Happening.FOUND, text=text, device=device.name, rate=rate, channels=channels))
         return None
 
     def _close(self) -> None:
-        stream, self._stream = self._stream, None
-        portaudio.close(stream)
+        with self._lock:
+            stream, self._stream = self._stream, None
+        if stream is not None:
+            portaudio.close(stream)
+
+    def _release(self) -> bool:
+        """Let go of the microphone while somebody looks for devices; it is opened again at once."""
+        self._close()
+        self._intake.blocks.put(None)
+        return True
 
     def _pump(self, stopping: threading.Event) -> str | None:
         """Hand on what comes until the device fails; return why, or None when asked to stop."""
@@ -321,6 +332,9 @@ class Capture:
                     return reason
                 continue
             if item is None:
+                if self._stream is None:
+                    # Released for a search for devices.
+                    return _RELEASED
                 continue
             data, dropped, status, last = item
             block = np.frombuffer(data, np.float32).reshape(-1, self.channels)
@@ -342,7 +356,8 @@ class Capture:
     def _failure(self, quiet_for: float) -> str | None:
         name = self._device.name if self._device else ""
         try:
-            active = self._stream.is_active()
+            with self._lock:
+                active = self._stream is None or self._stream.is_active()
         except OSError as error:
             return f"the microphone {name!r} failed: {error.args[-1] if error.args else error}"
         if not active:
@@ -379,14 +394,7 @@ class Capture:
         self._pending_overruns, self._pending_lost, self._reported = 0, 0.0, now
         text = f"the microphone was not heard in time: {seconds:.2f} s lost in {max(1, count)} overruns"
         name = self._device.name if self._device else ""
-        self._on_event(
-            AudioReport(kind=Happening.OVERRUN, text=text, device=name, count=count, seconds=seconds)
-        )
-
-
-def _keep() -> bool:
-    """Answer a request to release a microphone that works: no."""
-    return False
+        self._on_event(AudioReport(kind=Happening.OVERRUN, text=text, device=name, count=count, seconds=seconds))
 
 
 class FileCapture:
@@ -470,6 +478,4 @@ class FileCapture:
         _LOG.warning("%s", line)
 
     def _report(self, kind: Happening, text: str) -> None:
-        self._on_event(
-            AudioReport(kind=kind, text=text, device=self._path, rate=self.rate, channels=self.channels)
-        )
+        self._on_event(AudioReport(kind=kind, text=text, device=self._path, rate=self.rate, channels=self.channels))

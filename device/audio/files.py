@@ -37,9 +37,7 @@ _RATES = range(1_000, 768_001)
 _CHANNELS = range(1, 65)
 _DECODED_BLOCK = 0.5
 """Seconds that are decoded at a time."""
-_FORMATS = (
-    "aac,ac3,adts,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
-)
+_FORMATS = "aac,ac3,adts,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _WAV_LIMIT = 0xFFFF_FFFF - _WAV_HEADER.size
 """Most bytes of samples: a WAV file's sizes have 32 bits."""
@@ -204,9 +202,7 @@ class _SoundFile(_Decoder):
         if promised_bytes is not None and (held := path.stat().st_size) and file.frames:
             # libsndfile mends the length of a file that was cut; the header still tells what was recorded.
             self.expected = max(file.frames, round(file.frames * promised_bytes / held))
-        self.info = AudioInfo(
-            path, file.frames / file.samplerate, file.samplerate, file.channels, self.info.codec
-        )
+        self.info = AudioInfo(path, file.frames / file.samplerate, file.samplerate, file.channels, self.info.codec)
 
     def decode(self) -> Iterator[MultiChannel]:
         frames = max(1, round(self.info.rate * _DECODED_BLOCK))
@@ -237,9 +233,7 @@ class _Container(_Decoder):
             self._stream = self._container.streams.audio[0]
             context = self._stream.codec_context
             duration = self._duration()
-            self.info = AudioInfo(
-                path, duration, context.sample_rate or 0, context.channels or 0, context.name
-            )
+            self.info = AudioInfo(path, duration, context.sample_rate or 0, context.channels or 0, context.name)
             _check(self.info)
             if duration is not None:
                 self.expected = round(duration * self.info.rate)
@@ -316,9 +310,7 @@ def _promised_bytes(head: bytes) -> int | None:
 
 def _check(info: AudioInfo) -> None:
     if info.rate not in _RATES:
-        raise DragomanError(
-            f"{info.path} says that it has {info.rate} samples a second: its header is damaged"
-        )
+        raise DragomanError(f"{info.path} says that it has {info.rate} samples a second: its header is damaged")
     if info.channels not in _CHANNELS:
         raise DragomanError(f"{info.path} says that it has {info.channels} channels: its header is damaged")
 
@@ -326,9 +318,7 @@ def _check(info: AudioInfo) -> None:
 def _why(head: bytes) -> str:
     with contextlib.suppress(UnicodeDecodeError):
         # A character may be cut at the end of what was read.
-        if head[: len(head) - 3].decode("utf-8").isprintable() or all(
-            c in b"\t\n\r" or c >= 32 for c in head
-        ):
+        if head[: len(head) - 3].decode("utf-8").isprintable() or all(c in b"\t\n\r" or c >= 32 for c in head):
             return "it is text"
     if head[:4] in {b"RIFF", b"FORM", b"fLaC", b"OggS"}:
         return "its header is damaged or incomplete"

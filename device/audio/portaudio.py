@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyaudio
@@ -29,6 +30,7 @@ class PortAudio:
         self._lock = threading.RLock()
         self._library: pyaudio.PyAudio | None = None
         self._owners: dict[int, Release] = {}
+        self._cards = ""
 
     @property
     def library(self) -> Any:
@@ -36,8 +38,10 @@ class PortAudio:
         with self._lock:
             if self._library is None:
                 with quiet():
+                    self._cards = _sound_cards()
                     silence_handlers()
                     self._library = pyaudio.PyAudio()
+                    # PortAudio's own initialisation may have set JACK's.
                     silence_handlers()
             return self._library
 
@@ -70,9 +74,23 @@ class PortAudio:
             with quiet(), contextlib.suppress(OSError):
                 stream.close()
 
-    def rescan(self) -> bool:
-        """Look for devices anew; false when somebody's stream must not be closed just now."""
+    def rescan(self, *, urgent: bool) -> bool:
+        """Look for devices anew.
+
+        Parameters
+        ----------
+        urgent
+            Whether the others' streams may be interrupted even though no card has come or gone.
+
+        Returns
+        -------
+        bool
+            False when it was not done: it was not worth an interruption, or somebody's stream must not be
+            closed now.
+        """
         with self._lock:
+            if self._owners and not urgent and self._cards == _sound_cards():
+                return False
             if not all(release() for release in list(self._owners.values())):
                 return False
             self.terminate()
@@ -86,6 +104,13 @@ class PortAudio:
                     self._library.terminate()
             self._library = None
             self._owners.clear()
+
+
+def _sound_cards() -> str:
+    """Return something that changes when a sound card comes or goes."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/asound/cards").read_text()
+    return ""
 
 
 portaudio = PortAudio()

@@ -34,9 +34,7 @@ class Resampler:
         self.rate_out = rate_out
         self.channels = channels
         self._stream = (
-            None
-            if rate_in == rate_out
-            else soxr.ResampleStream(rate_in, rate_out, channels, "float32", quality)
+            None if rate_in == rate_out else soxr.ResampleStream(rate_in, rate_out, channels, "float32", quality)
         )
 
     def process(self, block: Block) -> Block:

@@ -1,0 +1,536 @@
+"""The speaker: what is to be said, one chunk after the other without gaps, and silence at once when asked.
+
+The output stream stays open and is fed silence between utterances, so that the first sample of an utterance
+waits for no device to wake up. Stand-ins that keep the same time need no device: ``null`` says nothing,
+``file:PATH`` writes WAV.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyaudio
+
+from device.audio.capture import FILE_PREFIX, FIRST_RETRY, LAST_RETRY, REPORT_EVERY, VANISHED_AFTER
+from device.audio.devices import Direction, choose, list_devices
+from device.audio.files import WavWriter
+from device.audio.portaudio import portaudio
+from device.audio.reports import AudioReport, Happening, OnReport, ignore
+from device.audio.resample import Resampler
+from device.config import AudioSettings
+from device.errors import DragomanError
+from device.events import Samples
+
+_LOG = logging.getLogger(__name__)
+
+OnPlaying = Callable[[bool], None]
+"""Told, on the player's thread, when sound begins (before it does) and when it has ended."""
+
+NULL_OUTPUT = "null"
+MOST_WAITING = 120.0
+"""Seconds of speech that may wait to be played."""
+_PERIOD = 0.012
+"""Seconds that a device asks for at a time; the delay of a cut is a few of them."""
+_CLOCK_PERIOD = 0.02
+_CLOCK_RATE = 24_000
+"""Sample rate of the outputs without a device; no voice of the catalogue has a higher one."""
+_FADE = 0.008
+_PIECE = 0.5
+_POLL = 0.25
+
+
+class _Feed:
+    """Samples on their way to an output: pushed by the player, pulled by the device.
+
+    The lock is held for moments only, so the device's callback does not wait on anything that computes.
+    """
+
+    def __init__(self, rate: int, volume: float, on_empty: Callable[[], None]) -> None:
+        self.rate = rate
+        self.volume = volume
+        self._played_volume = volume
+        self._on_empty = on_empty
+        self._lock = threading.Lock()
+        self._parts: deque[Samples] = deque()
+        self._held = 0
+        self._cut = False
+
+    def push(self, samples: Samples) -> None:
+        if len(samples):
+            with self._lock:
+                self._parts.append(samples)
+                self._held += len(samples)
+
+    def cut(self) -> None:
+        """Fade out what is being heard, and forget the rest."""
+        with self._lock:
+            self._cut = self._held > 0
+
+    @property
+    def empty(self) -> bool:
+        return self._held == 0
+
+    @property
+    def seconds(self) -> float:
+        """How much waits to be pulled."""
+        return self._held / self.rate
+
+    def pull(self, frames: int) -> Samples | None:
+        """Return the next ``frames`` samples, or None when there is nothing to play."""
+        with self._lock:
+            if not self._held:
+                self._played_volume = self.volume
+                return None
+            out = self._take(frames)
+            if self._cut:
+                self._cut = False
+                fade = min(frames, max(1, round(_FADE * self.rate)))
+                out[:fade] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+                out[fade:] = 0.0
+                self._parts.clear()
+                self._held = 0
+            empty = self._held == 0
+        # A new volume is reached over one period, without a step.
+        out *= np.linspace(self._played_volume, self.volume, frames, dtype=np.float32)
+        self._played_volume = self.volume
+        if empty:
+            self._on_empty()
+        return out
+
+    def _take(self, frames: int) -> Samples:
+        out = np.zeros(frames, np.float32)
+        filled = 0
+        while filled < frames and self._parts:
+            part = self._parts.popleft()
+            take = min(len(part), frames - filled)
+            out[filled : filled + take] = part[:take]
+            filled += take
+            if take < len(part):
+                self._parts.appendleft(part[take:])
+        self._held -= filled
+        return out
+
+
+class _Output(Protocol):
+    """Pulls from a feed at its own pace."""
+
+    name: str
+    rate: int
+    channels: int
+    latency: float
+    """Seconds from a pull until it is heard."""
+
+    def begin(self, feed: _Feed) -> None:
+        """Begin to pull."""
+        ...
+
+    def failure(self) -> str | None:
+        """Why it does not work any more, or None while it does."""
+        ...
+
+    def underruns(self) -> int:
+        """Count the underruns since the last call."""
+        ...
+
+    def close(self) -> None:
+        """End; may be called again."""
+        ...
+
+
+class _DeviceOutput:
+    """A speaker, through PortAudio's callback."""
+
+    def __init__(self, wanted: str | int | None, release: Callable[[], bool]) -> None:
+        device = choose(list_devices(), wanted, Direction.OUTPUT)
+        self._release = release
+        self._device = device
+        self.name = device.name
+        self.rate = device.rate
+        self.channels = min(2, device.outputs)
+        self.latency = 0.0
+        self._frames = round(_PERIOD * self.rate)
+        self._silence = bytes(4 * self.channels * self._frames)
+        self._stream: Any = None
+        self._underruns = 0
+        self._called = time.monotonic()
+
+    def begin(self, feed: _Feed) -> None:
+        self._feed = feed
+        try:
+            self._stream = portaudio.open(
+                self._release,
+                format=pyaudio.paFloat32,
+                channels=self.channels,
+                rate=self.rate,
+                output=True,
+                output_device_index=self._device.index,
+                frames_per_buffer=self._frames,
+                stream_callback=self._callback,
+            )
+            self.latency = self._stream.get_output_latency()
+        except (OSError, ValueError) as error:
+            why = error.args[-1] if error.args else error
+            what = f"{self.channels} channels at {self.rate} Hz"
+            raise DragomanError(f"the speaker {self.name!r} refuses {what}: {why}") from None
+        self._called = time.monotonic()
+
+    def _callback(self, _data: None, frames: int, _timing: object, status: int) -> tuple[bytes, int]:
+        self._called = time.monotonic()
+        if status & pyaudio.paOutputUnderflow and not self._feed.empty:
+            self._underruns += 1
+        samples = self._feed.pull(frames)
+        if samples is None:
+            size = 4 * self.channels * frames
+            return self._silence if len(self._silence) == size else bytes(size), pyaudio.paContinue
+        return np.repeat(samples, self.channels).tobytes(), pyaudio.paContinue
+
+    def failure(self) -> str | None:
+        try:
+            if not self._stream.is_active():
+                return f"the speaker {self.name!r} stopped"
+        except OSError as error:
+            return f"the speaker {self.name!r} failed: {error.args[-1] if error.args else error}"
+        if time.monotonic() - self._called > VANISHED_AFTER:
+            return f"the speaker {self.name!r} takes no more sound"
+        return None
+
+    def underruns(self) -> int:
+        count, self._underruns = self._underruns, 0
+        return count
+
+    def close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            portaudio.close(stream)
+
+
+class _ClockOutput:
+    """No speaker: takes samples at the pace of the clock, and writes them into a file where one is asked for."""
+
+    channels = 1
+    rate = _CLOCK_RATE
+    latency = 0.0
+
+    def __init__(self, name: str, writer: WavWriter | None) -> None:
+        self.name = name
+        self._writer = writer
+        self._reason: str | None = None
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, feed: _Feed) -> None:
+        self._thread = threading.Thread(target=self._run, args=(feed,), name="clock-output", daemon=True)
+        self._thread.start()
+
+    def _run(self, feed: _Feed) -> None:
+        frames = round(_CLOCK_PERIOD * self.rate)
+        due = time.monotonic()
+        while not self._ending.wait(max(0.0, due - time.monotonic())):
+            due += _CLOCK_PERIOD
+            samples = feed.pull(frames)
+            if samples is not None and self._writer is not None:
+                try:
+                    self._writer.append(samples, self.rate)
+                except DragomanError as error:
+                    self._reason = str(error)
+                    return
+
+    def failure(self) -> str | None:
+        return self._reason
+
+    def underruns(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    samples: Samples
+    rate: int
+    generation: int
+    """Counts the cuts: what was queued before the last one is not played."""
+
+
+class Player:
+    """Plays speech.
+
+    Parameters
+    ----------
+    settings
+        ``output`` chooses the device: a name or index, None for the system's, ``null``, or ``file:PATH``.
+    volume
+        Factor from 0 to 1; may be set while it plays.
+    on_playing
+        Told true before the first sample of an utterance is heard, false when the last one has been.
+    on_event
+        Receives ``FOUND``, ``LOST``, ``DROPPED`` and ``UNDERRUN``, on the player's thread.
+    """
+
+    def __init__(
+        self,
+        settings: AudioSettings,
+        volume: float = 1.0,
+        on_playing: OnPlaying = lambda _playing: None,
+        on_event: OnReport = ignore,
+    ) -> None:
+        self._settings = settings
+        self._volume = volume
+        self._on_playing = on_playing
+        self._on_event = on_event
+        self._mail: queue.SimpleQueue[_Chunk | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._waiting = 0.0
+        self._silent = threading.Event()
+        self._silent.set()
+        self._output: _Output | None = None
+        self._feed: _Feed | None = None
+        self._resampler: Resampler | None = None
+        self._writer: WavWriter | None = None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._told_playing = False
+        self._next_try = 0.0
+        self._retry = 0.0
+        self._lost = False
+        self._dropped = 0.0
+        self._underruns = 0
+        self._reported = 0.0
+
+    def start(self) -> None:
+        """Open the output; a ``FOUND`` or ``LOST`` report follows. Does nothing while it runs."""
+        if self._thread is None:
+            self._closing.clear()
+            self._thread = threading.Thread(target=self._run, name="player", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """End at once and let go of the device. Does nothing when it has ended."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self.stop()
+        self._closing.set()
+        self._mail.put(None)
+        if thread is not threading.current_thread():
+            thread.join(timeout=5.0)
+            if thread.is_alive():
+                _LOG.warning("the audio system does not let go of the speaker; left to itself")
+
+    @property
+    def playing(self) -> bool:
+        """Whether something is being said or waits to be."""
+        return not self._silent.is_set()
+
+    @property
+    def volume(self) -> float:
+        """Factor from 0 to 1."""
+        return self._volume
+
+    @volume.setter
+    def volume(self, factor: float) -> None:
+        self._volume = min(1.0, max(0.0, factor))
+        if (feed := self._feed) is not None:
+            feed.volume = self._volume
+
+    def play(self, samples: Samples, rate: int) -> None:
+        """Say one chunk after all that were queued before; returns at once.
+
+        Parameters
+        ----------
+        samples
+            Mono float32, shape ``(samples,)``.
+        rate
+            Their sample rate; any.
+        """
+        if not len(samples):
+            return
+        with self._lock:
+            self._silent.clear()
+            self._waiting += len(samples) / rate
+            chunk = _Chunk(samples, rate, self._generation)
+        self._mail.put(chunk)
+
+    def stop(self) -> None:
+        """Fall silent now, with a short fade, and forget what waits."""
+        with self._lock:
+            self._generation += 1
+            if (feed := self._feed) is not None:
+                feed.cut()
+        self._mail.put(None)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all has been said; false when that took longer than ``timeout`` seconds."""
+        return self._silent.wait(timeout)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._look_after_output()
+            try:
+                chunk = self._mail.get(timeout=_POLL)
+            except queue.Empty:
+                continue
+            if chunk is not None:
+                self._say(chunk)
+            if self._mail.empty():
+                self._finish()
+        self._shut_output()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self._tell(playing=False)
+        self._silent.set()
+
+    def _say(self, chunk: _Chunk) -> None:
+        """Resample a chunk into the feed, piece by piece: a long one starts as soon as a short one."""
+        with self._lock:
+            waiting, feed = self._waiting, self._feed
+            self._waiting -= len(chunk.samples) / chunk.rate
+        if feed is None or feed.seconds > MOST_WAITING or waiting > MOST_WAITING:
+            self._dropped += len(chunk.samples) / chunk.rate
+            return
+        self._tell(playing=True)
+        if self._resampler is None or self._resampler.rate_in != chunk.rate:
+            self._end_stream(feed)
+            self._resampler = Resampler(chunk.rate, feed.rate)
+        step = round(_PIECE * chunk.rate)
+        for at in range(0, len(chunk.samples), step):
+            piece = self._resampler.process(chunk.samples[at : at + step])
+            with self._lock:
+                if chunk.generation != self._generation:
+                    return
+                feed.push(piece)
+
+    def _end_stream(self, feed: _Feed) -> None:
+        """Give out the resampler's rest."""
+        if self._resampler is not None:
+            feed.push(self._resampler.flush())
+            self._resampler = None
+
+    def _finish(self) -> None:
+        """Nothing more is queued: say the rest and, once it has been heard, tell that it is quiet."""
+        feed, output = self._feed, self._output
+        if feed is not None:
+            self._end_stream(feed)
+            if not feed.empty:
+                # The feed's own message comes when it is empty.
+                return
+        if self._told_playing and output is not None:
+            self._closing.wait(output.latency)
+        with self._lock:
+            if not self._mail.empty():
+                return
+            self._silent.set()
+        self._tell(playing=False)
+
+    def _tell(self, *, playing: bool) -> None:
+        if playing is not self._told_playing:
+            self._told_playing = playing
+            self._on_playing(playing)
+
+    def _look_after_output(self) -> None:
+        output = self._output
+        if output is None:
+            if time.monotonic() >= self._next_try:
+                self._open_output()
+        elif reason := self._failure(output):
+            self._shut_output()
+            self._lose(reason)
+        else:
+            self._underruns += output.underruns()
+        self._report_troubles()
+
+    def _failure(self, output: _Output) -> str | None:
+        with self._lock:
+            # Released for a search for devices, in this very moment.
+            return None if self._output is None else output.failure()
+
+    def _open_output(self) -> None:
+        if self._lost:
+            portaudio.rescan(urgent=False)
+        try:
+            output = self._make_output()
+            feed = _Feed(output.rate, self._volume, lambda: self._mail.put(None))
+            output.begin(feed)
+        except DragomanError as error:
+            self._lose(str(error))
+            return
+        with self._lock:
+            self._output, self._feed = output, feed
+        if self._lost or not self._retry:
+            text = f"speaking through {output.name!r}: {output.channels} channels at {output.rate} Hz"
+            self._report(Happening.FOUND, text, output)
+        self._lost, self._retry = False, FIRST_RETRY
+
+    def _make_output(self) -> _Output:
+        wanted = self._settings.output
+        if wanted == NULL_OUTPUT:
+            return _ClockOutput(NULL_OUTPUT, None)
+        if isinstance(wanted, str) and wanted.startswith(FILE_PREFIX):
+            path = wanted.removeprefix(FILE_PREFIX)
+            # Kept when writing fails, since opening it anew would lose what it holds.
+            self._writer = self._writer or WavWriter(path, _CLOCK_RATE)
+            return _ClockOutput(path, self._writer)
+        return _DeviceOutput(wanted, self._release)
+
+    def _release(self) -> bool:
+        """Let go of an idle speaker while somebody looks for devices; it is opened again at once."""
+        with self._lock:
+            if self.playing:
+                return False
+            output, self._output, self._feed = self._output, None, None
+        if output is not None:
+            output.close()
+        self._next_try = 0.0
+        self._mail.put(None)
+        return True
+
+    def _shut_output(self) -> None:
+        with self._lock:
+            output, self._output = self._output, None
+            feed, self._feed = self._feed, None
+        self._resampler = None
+        if feed is not None:
+            self._dropped += feed.seconds
+        if output is not None:
+            output.close()
+
+    def _lose(self, reason: str) -> None:
+        self._retry = min(LAST_RETRY, max(FIRST_RETRY, self._retry * 2)) if self._lost else FIRST_RETRY
+        self._next_try = time.monotonic() + self._retry
+        if not self._lost:
+            self._lost = True
+            self._report(Happening.LOST, reason, None)
+        self._mail.put(None)
+
+    def _report_troubles(self) -> None:
+        if not (self._dropped or self._underruns) or time.monotonic() - self._reported < REPORT_EVERY:
+            return
+        self._reported = time.monotonic()
+        if self._dropped:
+            seconds, self._dropped = self._dropped, 0.0
+            why = "there is no speaker" if self._output is None else "too much was waiting"
+            self._report(Happening.DROPPED, f"{seconds:.1f} s of speech not played: {why}", None, seconds=seconds)
+        if self._underruns:
+            count, self._underruns = self._underruns, 0
+            self._report(Happening.UNDERRUN, f"the speaker paused {count} times", self._output, count=count)
+
+    def _report(
+        self, kind: Happening, text: str, output: _Output | None, *, count: int = 0, seconds: float = 0.0
+    ) -> None:
+        name, rate, channels = (output.name, output.rate, output.channels) if output else ("", 0, 0)
+        self._on_event(
+            AudioReport(kind=kind, text=text, device=name, rate=rate, channels=channels, count=count, seconds=seconds)
+        )
