@@ -28,8 +28,8 @@ def moonshine_tokens(folder: Path, derived: Derived) -> None:
     """Write sherpa-onnx's ``tokens.txt`` from Moonshine's ``tokenizer.bin``.
 
     The input is a sequence of byte strings, each after its length: one byte below 128, or two bytes ``n b``
-    that mean ``128 b + n - 128``; the length 0 is a token without text. The output has a line ``base64(token)
-    id`` for each.
+    that mean ``128 b + n - 128``; the length 0 is a token without text. The output has a line
+    ``base64(token) id`` for each.
 
     Raises
     ------
@@ -47,9 +47,7 @@ def moonshine_tokens(folder: Path, derived: Derived) -> None:
             position += 1
         token = data[position : position + length]
         if len(token) < length:
-            raise DragomanError(
-                f"{derived.inputs[0]} is not a Moonshine tokenizer: token {len(lines)} is cut off"
-            )
+            raise DragomanError(f"{derived.inputs[0]} is not a Moonshine tokenizer: token {len(lines)} is cut off")
         lines.append(f"{base64.b64encode(token).decode('ascii')} {len(lines)}\n")
         position += length
     (folder / derived.outputs[0]).write_text("".join(lines), encoding="ascii")

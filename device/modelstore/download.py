@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import device
 from device.modelstore.files import CHUNK, git_blob_sha1_of
-from device.modelstore.progress import Progress
+from device.modelstore.progress import Share
 from device.modelstore.sources import HubFile
 
 _TIMEOUT = 20.0
@@ -46,16 +46,12 @@ class Remote:
     def check(self, path: Path, sha256: str) -> None:
         """Raise ``SourceError`` where the bytes are not the promised ones."""
         if self.sha256 is not None and sha256 != self.sha256:
-            raise SourceError(
-                f"the bytes do not have the SHA-256 that the server tells ({self.sha256[:12]}…)"
-            )
+            raise SourceError(f"the bytes do not have the SHA-256 that the server tells ({self.sha256[:12]}…)")
         if self.git_sha1 is not None and git_blob_sha1_of(path) != self.git_sha1:
-            raise SourceError(
-                f"the bytes do not have the git id that the server tells ({self.git_sha1[:12]}…)"
-            )
+            raise SourceError(f"the bytes do not have the git id that the server tells ({self.git_sha1[:12]}…)")
 
 
-def download(remote: Remote, partial: Path, progress: Progress, text: str) -> None:
+def download(remote: Remote, partial: Path, share: Share) -> None:
     """Fetch to ``partial``, going on after the bytes that are already there.
 
     Raises
@@ -63,39 +59,34 @@ def download(remote: Remote, partial: Path, progress: Progress, text: str) -> No
     SourceError
         The server does not have the file or cannot be reached; what came so far stays.
     """
-    with progress.task(text, remote.size) as task:
-        for left in reversed(range(_TRIES)):
-            begun = partial.stat().st_size if partial.exists() else 0
-            if remote.size is not None and begun == remote.size:
+    for left in reversed(range(_TRIES)):
+        begun = partial.stat().st_size if partial.exists() else 0
+        if remote.size is not None and begun > remote.size:
+            partial.unlink()
+            begun = 0
+        share.reach(begun)
+        if remote.size is not None and begun == remote.size:
+            return
+        try:
+            if _append(remote, partial, begun, share):
                 return
-            if remote.size is not None and begun > remote.size:
-                partial.unlink()
-                begun = 0
-            task.reach(begun, remote.size)
-            try:
-                if _append(remote, partial, begun, task):
-                    return
-            except SourceError:
-                raise
-            except (OSError, http.client.HTTPException) as error:
-                if isinstance(error, OSError) and error.filename is not None:
-                    raise  # the disk, not the line
-                grown = partial.exists() and partial.stat().st_size > begun
-                if not grown or not left:
-                    raise _unreachable(remote.url, error) from None
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and error.filename is not None:
+                raise  # the disk, not the line
+            grown = partial.exists() and partial.stat().st_size > begun
+            if not grown or not left:
+                raise _unreachable(remote.url, error) from None
     raise SourceError(f"{_host(remote.url)} ended the file too early {_TRIES} times")
 
 
-def _append(remote: Remote, partial: Path, begun: int, task: Any) -> bool:
+def _append(remote: Remote, partial: Path, begun: int, share: Share) -> bool:
     """Fetch what is missing in one connection; False where it ended before the promised size."""
-    headers = {
-        "User-Agent": f"dragoman/{device.__version__}",
-        "Accept-Encoding": "identity",
-        **(remote.headers or {}),
-    }
+    headers = {"User-Agent": f"dragoman/{device.__version__}", "Accept-Encoding": "identity"}
     if begun:
         headers["Range"] = f"bytes={begun}-"
     request = urllib.request.Request(remote.url, headers=headers)
+    for name, value in (remote.headers or {}).items():
+        request.add_unredirected_header(name, value)  # a login is not for other hosts
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
@@ -109,13 +100,12 @@ def _append(remote: Remote, partial: Path, begun: int, task: Any) -> bool:
         total = _total(response.headers, begun if resumed else 0)
         if not resumed:
             begun = 0
-        task.reach(begun, total)
         partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab" if resumed else "wb") as file:
             while block := response.read(CHUNK):
                 _write(file, block, partial)
                 begun += len(block)
-                task.advance(len(block))
+                share.reach(begun)
             _write(file, b"", partial)
     return total is None or begun >= total
 
@@ -185,9 +175,7 @@ def hub_remote(file: HubFile) -> Remote:
     except errors.OfflineModeIsEnabled:
         raise SourceError("HF_HUB_OFFLINE is set", dead=_host(endpoint)) from None
     except Exception as error:  # noqa: BLE001 - the library's HTTP client has its own kinds
-        raise SourceError(
-            f"{_host(endpoint)} cannot be reached: {_first_line(error)}", dead=_host(endpoint)
-        ) from None
+        raise SourceError(f"{_host(endpoint)} cannot be reached: {_first_line(error)}", dead=_host(endpoint)) from None
     etag = found.etag or ""
     same_host = _host(found.location) == _host(endpoint)
     return Remote(
@@ -195,9 +183,7 @@ def hub_remote(file: HubFile) -> Remote:
         found.size,
         sha256=etag if re.fullmatch(r"[0-9a-f]{64}", etag) else None,
         git_sha1=etag if re.fullmatch(r"[0-9a-f]{40}", etag) else None,
-        headers=build_hf_headers(library_name="dragoman", library_version=device.__version__)
-        if same_host
-        else None,
+        headers=build_hf_headers(library_name="dragoman", library_version=device.__version__) if same_host else None,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import shutil
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 from device.errors import DragomanError
@@ -16,7 +18,7 @@ from device.modelstore.catalogue import Model, ModelFile
 from device.modelstore.download import Remote, SourceError, download, hub_endpoint, hub_remote
 from device.modelstore.files import copy_stream, sha256_of
 from device.modelstore.packages import Packages
-from device.modelstore.progress import Progress
+from device.modelstore.progress import Progress, Share
 from device.modelstore.sources import Address, HubFile, LocalFile, Member, Part, parse_source
 
 
@@ -52,7 +54,6 @@ class Fetcher:
         self._work = work
         self._folder = packages
         self._packages = Packages(packages, progress, found, online=online)
-        self._progress = progress
         self._online = online
         self._dead: dict[str, str] = {}
 
@@ -68,8 +69,10 @@ class Fetcher:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
-    def fetch(self, model: Model, file: ModelFile, pinned: str | None = None) -> Fetched:
-        """Return the file, verified. ``pinned`` is the earlier hash of a file that has none in the catalogue.
+    def fetch(self, model: Model, file: ModelFile, share: Share, pinned: str | None = None) -> Fetched:
+        """Return the file, verified.
+
+        ``pinned`` is the earlier hash of a file that has none in the catalogue.
 
         Raises
         ------
@@ -80,7 +83,7 @@ class Fetcher:
         reasons: list[str] = []
         for source in file.sources:
             try:
-                return self._try(model, file, source, pinned)
+                return self._try(model, file, source, share, pinned)
             except SourceError as error:
                 if error.dead:
                     self._dead[error.dead] = str(error)
@@ -91,14 +94,13 @@ class Fetcher:
             " put its files or packages into a folder and run `dragoman models import FOLDER`"
         )
 
-    def _try(self, model: Model, file: ModelFile, source: str, pinned: str | None) -> Fetched:
+    def _try(self, model: Model, file: ModelFile, source: str, share: Share, pinned: str | None) -> Fetched:
         parts = parse_source(source)
         name = file.sha256 or hashlib.sha256(f"{model.id}/{file.name}".encode()).hexdigest()
-        text = f"{model.id}: {file.name}"
         for attempt in ("resumed", "fresh"):
             partial = self._work / f"{name}-{_slug(source)}"
             resumed = partial.exists()
-            remote = self._bring(parts, partial, text, file)
+            remote = self._bring(parts, partial, share)
             digest = sha256_of(partial)
             try:
                 self._check(file, partial, digest, remote, pinned)
@@ -113,9 +115,7 @@ class Fetcher:
             return Fetched(partial, digest, source)
         raise AssertionError("unreachable")
 
-    def _check(
-        self, file: ModelFile, partial: Path, digest: str, remote: Remote | None, pinned: str | None
-    ) -> None:
+    def _check(self, file: ModelFile, partial: Path, digest: str, remote: Remote | None, pinned: str | None) -> None:
         size = partial.stat().st_size
         if not file.accepts(digest, size):
             raise SourceError(f"{file.name} came with the wrong bytes ({size} bytes, SHA-256 {digest[:12]}…)")
@@ -129,26 +129,39 @@ class Fetcher:
                 " remove the model first"
             )
 
-    def _bring(self, parts: tuple[Part, ...], partial: Path, text: str, file: ModelFile) -> Remote | None:
+    def _bring(self, parts: tuple[Part, ...], partial: Path, share: Share) -> Remote | None:
         """Write the joined parts to ``partial``; a single remote file goes on where it stopped."""
-        if len(parts) == 1 and isinstance(parts[0], HubFile | Address):
+        if len(parts) == 1 and isinstance(parts[0], HubFile | Address) and not _is_packed(parts[0]):
             remote = self._locate(parts[0])
-            download(remote, partial, self._progress, text)
+            download(remote, partial, share)
             return remote
-        with partial.open("wb") as target, self._progress.task(text, file.size) as task:
+        with partial.open("wb") as target:
             for part in parts:
                 if isinstance(part, Member):
-                    self._packages.append(part, target, task.advance)
-                elif isinstance(part, LocalFile):
-                    with _readable(part.path) as stream:
-                        copy_stream(stream, target, task.advance)
+                    self._packages.append(part, target, share.reach)
                 else:
-                    piece = partial.with_name(f"{partial.name}-{_slug(str(part))}")
-                    download(self._locate(part), piece, self._progress, text)
-                    with piece.open("rb") as stream:
-                        copy_stream(stream, target, task.advance)
-                    piece.unlink()
+                    with self._opened(part, partial, share) as stream:
+                        copy_stream(stream, target, share.reach)
         return None
+
+    @contextlib.contextmanager
+    def _opened(self, part: HubFile | Address | LocalFile, partial: Path, share: Share) -> Iterator[BinaryIO]:
+        """Open a local file, or a remote one that was fetched whole and checked, unpacked if need be."""
+        if isinstance(part, LocalFile):
+            with _readable(part.path) as stream:
+                yield stream
+            return
+        piece = partial.with_name(f"{partial.name}-{_slug(str(part))}")
+        remote = self._locate(part)
+        download(remote, piece, share)
+        try:
+            remote.check(piece, sha256_of(piece))
+            with gzip.open(piece) if _is_packed(part) else piece.open("rb") as stream:
+                yield cast("BinaryIO", stream)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise SourceError(f"{part} is damaged: {error}") from None
+        finally:
+            piece.unlink()
 
     def _locate(self, part: HubFile | Address) -> Remote:
         if not self._online:
@@ -156,7 +169,11 @@ class Fetcher:
         host = urlsplit(hub_endpoint() if isinstance(part, HubFile) else part.url).netloc
         if host in self._dead:
             raise SourceError(self._dead[host])
-        return hub_remote(part) if isinstance(part, HubFile) else Remote(part.url)
+        return hub_remote(part) if isinstance(part, HubFile) else Remote(part.url, sha256=part.sha256)
+
+
+def _is_packed(part: Part) -> bool:
+    return isinstance(part, Address) and part.gunzip
 
 
 def _slug(source: str) -> str:

@@ -34,12 +34,12 @@ def git_blob_sha1_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def copy_stream(source: BinaryIO, target: BinaryIO, advance: Callable[[int], None] | None = None) -> None:
-    """Copy to the end of ``source``, telling ``advance`` how many bytes each step wrote."""
+def copy_stream(source: BinaryIO, target: BinaryIO, reached: Callable[[int], None] | None = None) -> None:
+    """Copy to the end of ``source``, telling ``reached`` the position in ``target`` after each step."""
     while block := source.read(CHUNK):
         target.write(block)
-        if advance:
-            advance(len(block))
+        if reached:
+            reached(target.tell())
 
 
 def sync(path: Path) -> None:
@@ -88,12 +88,12 @@ def human(size: int | None) -> str:
 
 @contextlib.contextmanager
 def plain_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full or read-only disk below ``folder`` into one clear line.
+    """Turn what goes wrong with files below ``folder``, or read into it, into one clear line.
 
     Raises
     ------
     DragomanError
-        For a full disk, a used-up quota or file-size limit, and for missing rights.
+        For a full disk, a used-up quota or file-size limit, missing rights, and a broken medium.
     """
     try:
         yield
@@ -102,9 +102,10 @@ def plain_disk_errors(folder: Path) -> Iterator[None]:
             raise disk_full(folder) from None
         if error.errno in _READ_ONLY:
             raise DragomanError(
-                f"cannot write below {folder} ({error.strerror}): use another user or set DRAGOMAN_MODELS"
+                f"{error.filename or folder}: {error.strerror}; use another user, or set DRAGOMAN_MODELS to a"
+                " folder that may be written"
             ) from None
-        raise
+        raise DragomanError(f"{error.filename or folder}: {error.strerror or error}") from error
 
 
 def disk_full(folder: Path, need: int | None = None) -> DragomanError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -55,11 +56,11 @@ def by_hash(paths: Iterable[Path], wanted: Iterable[Wanted]) -> Iterator[Match]:
             for size in {file.size, *(variant.size for variant in file.variants)}:
                 by_size[size or 0].append((model, file))
     for path in paths:
-        candidates = by_size.get(path.stat().st_size, [])
-        if candidates:
-            digest = sha256_of(path)
+        with contextlib.suppress(OSError):  # what cannot be read is not taken
             size = path.stat().st_size
-            yield from (Match(path, digest, m, f) for m, f in candidates if f.accepts(digest, size))
+            if candidates := by_size.get(size, []):
+                digest = sha256_of(path)
+                yield from (Match(path, digest, m, f) for m, f in candidates if f.accepts(digest, size))
 
 
 def by_name(paths: Iterable[Path], wanted: Iterable[Wanted]) -> Iterator[Match]:
@@ -117,11 +118,7 @@ def _file_stems(package: Package) -> list[str]:
 def _stem(filename: str) -> str | None:
     if filename.endswith(".whl"):
         fields = filename.split("-")
-        return (
-            f"whl {fields[0].lower().replace('_', '-').replace('.', '-')} {fields[1]}"
-            if len(fields) > 4
-            else None
-        )
+        return f"whl {fields[0].lower().replace('_', '-').replace('.', '-')} {fields[1]}" if len(fields) > 4 else None
     for suffix, kind in ((".tar.gz", "sdist"), (".tgz", "npm")):
         if filename.endswith(suffix) and "-" in filename:
             name, version = filename.removesuffix(suffix).rsplit("-", 1)

@@ -15,7 +15,7 @@ import device
 from device.errors import DragomanError
 from device.modelstore import derive
 from device.modelstore.catalogue import ENGINES, TASKS, Catalogue, Model, ModelFile
-from device.modelstore.sources import parse_source
+from device.modelstore.sources import Address, HubFile, Part, parse_source
 
 _ID = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -33,8 +33,8 @@ def load_catalogue(folders: Iterable[Path] | None = None) -> Catalogue:
     """Read every ``*.toml`` of ``folders`` (default: the packaged one and ``$DRAGOMAN_CATALOGUE``).
 
     A later folder's entry replaces an earlier one of the same id, so that a user can correct or add models.
-    Folders that do not exist are passed over. ``$DRAGOMAN_CATALOGUE`` may name several folders, as ``$PATH``
-    does.
+    Folders that do not exist are passed over. ``$DRAGOMAN_CATALOGUE`` may name several folders, as
+    ``$PATH`` does.
 
     Raises
     ------
@@ -140,10 +140,16 @@ def _source_problem(file: ModelFile) -> str | None:
         return "sources: is empty"
     for number, source in enumerate(file.sources):
         try:
-            parse_source(source)
+            parts = parse_source(source)
         except DragomanError as error:
             return f"sources[{number}]: {error}"
+        if file.sha256 is None and not all(_tells_its_hash(part) for part in parts):
+            return f"sources[{number}]: a file without sha256 needs hf: sources or https: ones with #sha256="
     return None
+
+
+def _tells_its_hash(part: Part) -> bool:
+    return isinstance(part, HubFile) or (isinstance(part, Address) and part.sha256 is not None)
 
 
 def _derived_problem(model: Model) -> str | None:
@@ -166,9 +172,4 @@ def _derived_problem(model: Model) -> str | None:
 def safe_name(name: str) -> bool:
     """Whether a file's name stays below the folder it is put into and cannot be taken for the store's own."""
     parts = PurePosixPath(name).parts
-    return (
-        bool(parts)
-        and not name.startswith("/")
-        and "\\" not in name
-        and not any(p.startswith(".") for p in parts)
-    )
+    return bool(parts) and not name.startswith("/") and "\\" not in name and not any(p.startswith(".") for p in parts)

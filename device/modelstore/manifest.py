@@ -1,8 +1,8 @@
 """What is installed of one model: ``.manifest.json`` beside its files.
 
-It holds each file's hash, and the size and modification time that the file had when the hash was read: a file
-that still has both is taken to be whole, so opening a model costs a few ``stat`` calls. A file whose time
-differs (a copied folder) is read again once.
+It holds each file's hash, and the size and modification time that the file had when the hash was read: a
+file that still has both is taken to be whole, so opening a model costs a few ``stat`` calls. A file whose
+time differs (a copied folder) is read again once.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ class Manifest:
             data = json.loads((folder / NAME).read_text(encoding="utf-8"))
             if data["format"] != _FORMAT:
                 return cls()
-            groups = [
-                {name: Record(**entry) for name, entry in data[key].items()} for key in ("files", "derived")
-            ]
+            groups = [{name: Record(**entry) for name, entry in data[key].items()} for key in ("files", "derived")]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
         return cls(*groups)

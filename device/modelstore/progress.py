@@ -6,17 +6,16 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from device.modelstore.files import human
+
+if TYPE_CHECKING:
+    import rich.progress
 
 
 class Task(Protocol):
     """One step that is going on."""
-
-    def advance(self, size: int) -> None:
-        """Tell that ``size`` more bytes are done."""
-        ...
 
     def reach(self, size: int, total: int | None = None) -> None:
         """Tell that ``size`` bytes are done in all, of ``total`` where that is known by now."""
@@ -35,10 +34,19 @@ class Progress(Protocol):
         ...
 
 
-class _NoTask:
-    def advance(self, size: int) -> None:
-        pass
+class Share:
+    """What one file contributes to a task: it begins where the files before it ended, and may start over."""
 
+    def __init__(self, task: Task, begin: int) -> None:
+        self._task = task
+        self._begin = begin
+
+    def reach(self, size: int) -> None:
+        """Tell that ``size`` bytes of this file are done."""
+        self._task.reach(self._begin + size)
+
+
+class _NoTask:
     def reach(self, size: int, total: int | None = None) -> None:
         pass
 
@@ -71,40 +79,24 @@ class Lines:
         self.note(f"{text}: done in {time.monotonic() - begun:.1f} s")
 
 
-class _Bar:
-    def __init__(self, bars: object, task: object) -> None:
-        self._bars = bars
-        self._task = task
-
-    def advance(self, size: int) -> None:
-        self._bars.advance(self._task, size)  # type: ignore[attr-defined]
-
-    def reach(self, size: int, total: int | None = None) -> None:
-        self._bars.update(self._task, completed=size, total=total)  # type: ignore[attr-defined]
-
-
 class Bars:
-    """Rich progress bars on standard error; use as a context."""
+    """Rich progress bars on standard error; they disappear as they fill up, and a line says what was done."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TransferSpeedColumn,
-        )
+        from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TextColumn, TransferSpeedColumn
+        from rich.progress import Progress as RichProgress
 
-        self._bars = Progress(
+        self._bars = RichProgress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
             console=Console(stderr=True),
+            transient=True,
         )
+        self._open = 0
 
     def note(self, text: str) -> None:
         """Print one line above the bars."""
@@ -112,16 +104,33 @@ class Bars:
 
     @contextlib.contextmanager
     def task(self, text: str, total: int | None = None) -> Iterator[Task]:
-        """Show one bar (a moving one while the size is not known); it stays when it is full."""
-        with self._bars:
-            task = self._bars.add_task(text, total=total)
-            yield _Bar(self._bars, task)
-            self._bars.stop_task(task)
-            done = self._bars.tasks[self._bars.task_ids.index(task)]
-            self._bars.update(task, total=done.completed or 1, completed=done.completed or 1)
-        self._bars.remove_task(task)
+        """Show one bar, a moving one while the size is not known."""
+        begun = time.monotonic()
+        bar = _Bar(self._bars, text, total)
+        self._open += 1
+        self._bars.start()
+        try:
+            yield bar
+        finally:
+            bar.remove()
+            self._open -= 1
+            if not self._open:
+                self._bars.stop()
+        self.note(f"{text}: done in {time.monotonic() - begun:.1f} s")
 
 
-def for_terminal() -> Progress:
-    """Return bars where standard error is a terminal, else plain lines."""
-    return Bars() if sys.stderr.isatty() else Lines()
+class _Bar:
+    def __init__(self, bars: rich.progress.Progress, text: str, total: int | None) -> None:
+        self._bars = bars
+        self._task = bars.add_task(text, total=total)
+
+    def reach(self, size: int, total: int | None = None) -> None:
+        self._bars.update(self._task, completed=size, total=total)
+
+    def remove(self) -> None:
+        self._bars.remove_task(self._task)
+
+
+def for_terminal(otherwise: Progress | None = None) -> Progress:
+    """Return bars where standard error is a terminal, else ``otherwise`` (plain lines)."""
+    return Bars() if sys.stderr.isatty() else otherwise or Lines()

