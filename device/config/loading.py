@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 OTHER_VARIABLES = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_MODELS", "DRAGOMAN_CATALOGUE"})
 """Documented environment variables that are no settings."""
 
+TEST_PREFIX = "DRAGOMAN_TEST_"
+"""Environment variables of the test suite."""
+
 SYSTEM_FILE = Path("/etc/dragoman/dragoman.toml")
 
 
@@ -98,7 +101,8 @@ class _Layers:
 
     def add_environment(self, environ: Mapping[str, str]) -> None:
         for name in sorted(environ):
-            if name.upper().startswith(PREFIX) and name not in OTHER_VARIABLES and environ[name] != "":
+            other = name in OTHER_VARIABLES or name.startswith(TEST_PREFIX)
+            if name.upper().startswith(PREFIX) and not other and environ[name] != "":
                 path = tuple(name[len(PREFIX) :].lower().split(DELIMITER))
                 self._add_text(path, environ[name], name)
 
@@ -184,9 +188,7 @@ class _Layers:
 
 
 def _is_table(value: object) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(item, dict) for item in value)
-    )
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value))
 
 
 def _child(tree: object, key: str | int) -> object:
@@ -292,9 +294,7 @@ def warn_if_others_can_read(file: Path) -> None:
     except OSError:
         return
     if mode & stat.S_IROTH:
-        log.warning(
-            "%s holds a secret that every user of this machine can read; run: chmod 640 %s", file, file
-        )
+        log.warning("%s holds a secret that every user of this machine can read; run: chmod 640 %s", file, file)
 
 
 def state_directory(settings: Settings, environ: Mapping[str, str] | None = None) -> Path:

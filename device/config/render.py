@@ -21,9 +21,7 @@ def to_toml(settings: Settings, origin: Callable[[str], str] | None = None) -> s
     return "\n".join(_table(settings.model_dump(mode="json"), "", "", origin)) + "\n"
 
 
-def _table(
-    values: Mapping[str, Any], header: str, path: str, origin: Callable[[str], str] | None
-) -> Iterator[str]:
+def _table(values: Mapping[str, Any], header: str, path: str, origin: Callable[[str], str] | None) -> Iterator[str]:
     """Yield the lines of one table: its own keys first, then the tables below it."""
     plain = {key: value for key, value in values.items() if not _is_table(value)}
     below = {key: value for key, value in values.items() if _is_table(value)}

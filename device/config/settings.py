@@ -39,15 +39,8 @@ def _host(value: str) -> str:
 
 def _topic_part(value: str) -> str:
     """Refuse text that MQTT cannot carry in a topic's name (MQTT 5, 4.7)."""
-    if (
-        not value
-        or re.search(r"[#+\x00-\x1f\x7f]", value)
-        or value.startswith(("/", "$"))
-        or value.endswith("/")
-    ):
-        raise ValueError(
-            "expected part of a topic: no '#', '+' or control character, no '/' at an end, no '$' first"
-        )
+    if not value or re.search(r"[#+\x00-\x1f\x7f]", value) or value.startswith(("/", "$")) or value.endswith("/"):
+        raise ValueError("expected part of a topic: no '#', '+' or control character, no '/' at an end, no '$' first")
     return value
 
 
@@ -170,7 +163,8 @@ class Pins(StrEnum):
 class ButtonSettings(Section):
     """One push-to-talk button."""
 
-    name: str = "talk"
+    name: Annotated[str, AfterValidator(_topic_level)] = "talk"
+    """Told on MQTT, and part of the id of its alert."""
     pin: NumberOrName = 17
     """BCM number, or any name gpiozero knows: ``GPIO17``, ``BOARD11``."""
     direction: int = Field(default=0, ge=0, le=1)
@@ -226,9 +220,7 @@ class LogSettings(Section):
 class Settings(Section):
     """Everything that can be configured, by room."""
 
-    directions: tuple[DirectionSettings, ...] = Field(
-        default=(DirectionSettings(),), min_length=1, max_length=2
-    )
+    directions: tuple[DirectionSettings, ...] = Field(default=(DirectionSettings(),), min_length=1, max_length=2)
     models: ModelSettings = ModelSettings()
     endpoint: EndpointSettings = EndpointSettings()
     partials: PartialSettings = PartialSettings()
