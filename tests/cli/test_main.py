@@ -1,6 +1,5 @@
 """The command line's promises: help, lazy commands, one-line failures, exit codes, quiet pipes."""
 
-import json
 import os
 import pty
 import signal
@@ -11,9 +10,8 @@ import click
 import pytest
 
 from device import cli
-from device.cli.common import LANGUAGE, json_event, on_terminal, progress
+from device.cli.common import LANGUAGE, on_terminal, print_json, progress
 from device.errors import DragomanError, UsageError
-from device.events import SpeechStarted, Translation
 
 
 @pytest.fixture
@@ -70,8 +68,7 @@ def test_every_command_that_exists_has_its_own_help(dragoman):
 
 def test_help_imports_no_engine_and_no_settings():
     code = (
-        "import sys\nfrom device.cli import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+        "import sys\nfrom device.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"numpy", "sherpa_onnx", "ctranslate2", "onnxruntime", "pydantic", "rich", "gpiozero", "pyaudio"}
@@ -187,17 +184,9 @@ def test_version(dragoman):
     assert out.startswith("dragoman ")
 
 
-def test_events_are_printed_one_a_line_and_machinery_is_left_out(capsys):
-    json_event(SpeechStarted(emitted=0.1, utterance="a", start=0.0))
-    times = {"emitted": 1.23456, "start": 0.0, "end": 1.0}
-    json_event(
-        Translation(**times, utterance="a", sequence=1, text="olá\n🌍", language="pt", source_language="en")
-    )
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    assert '"text": "olá\\n🌍"' in out
-    shown = json.loads(out)
-    assert (shown["type"], shown["emitted"], shown["text"]) == ("translation", 1.235, "olá\n🌍")
+def test_json_is_one_object_a_line_in_plain_utf8(capsys):
+    print_json({"text": "olá\n🌍"})
+    assert capsys.readouterr().out == '{"text": "olá\\n🌍"}\n'
 
 
 def test_no_progress_where_the_output_is_a_pipe(capfd):
