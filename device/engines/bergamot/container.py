@@ -8,6 +8,7 @@ that many bytes; then the data, item after item, up to exactly the end of the fi
 from __future__ import annotations
 
 import math
+import mmap
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +67,8 @@ class Container:
         try:
             if path.stat().st_size == 0:
                 raise DragomanError(f"{path}: the model file is empty")
-            data: NDArray[np.uint8] = np.memmap(path, dtype=np.uint8, mode="r")
+            with path.open("rb") as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise DragomanError(f"{path}: cannot read the model: {error.strerror or error}") from error
         try:
@@ -120,9 +122,9 @@ class _DamagedError(Exception):
     """What is wrong with the bytes."""
 
 
-def _read_items(data: NDArray[np.uint8]) -> dict[str, Item]:
-    size = len(data)
-    index = memoryview(data)
+def _read_items(index: mmap.mmap) -> dict[str, Item]:
+    size = len(index)
+    data = np.frombuffer(index, np.uint8)
     version, count = struct.unpack_from("<QQ", index, 0)
     if version != 1:
         raise _DamagedError("wrong version or kind of file")

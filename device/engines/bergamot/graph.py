@@ -69,7 +69,10 @@ class _Graph:
             ir_version=IR_VERSION,
             producer_name="dragoman",
         )
-        onnx.checker.check_model(model, full_check=True)
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise ValueError((str(error).splitlines() or ["refused"])[0]) from error
         return bytes(model.SerializeToString())
 
     # --- layers
