@@ -9,17 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
-
-from device.errors import DragomanError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from device.config import Loaded, Settings
-    from device.events import Event
 
 _printing = threading.Lock()
 
@@ -57,14 +54,6 @@ def print_json(data: Mapping[str, Any]) -> None:
         sys.stdout.flush()
 
 
-def json_event(event: Event) -> None:
-    """Print an event as one line of JSON; events that are only for machinery are left out."""
-    from device.events import CONTROL_EVENTS
-
-    if event.type not in CONTROL_EVENTS:
-        print_json(event.to_dict())
-
-
 def complain(message: str) -> None:
     """Tell a person what went wrong: one line on standard error."""
     with suppress(OSError):
@@ -78,10 +67,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
-def fail(message: str) -> NoReturn:
-    """End the command with one line and exit code 1."""
-    raise DragomanError(message)
-
 
 def on_terminal() -> bool:
     """Whether a person watches: both outputs are a terminal, neither a pipe nor a file."""
@@ -89,21 +74,21 @@ def on_terminal() -> bool:
 
 
 @contextmanager
-def progress(*, bytes_: bool = False) -> Iterator[Progress]:
+def progress(*, bytes_: bool = False, hidden: bool = False) -> Iterator[Progress]:
     """Show progress bars on standard error while the block runs; nothing at all where no person watches.
 
     Parameters
     ----------
     bytes_
         The tasks count bytes: show sizes and a rate instead of steps.
+    hidden
+        Show nothing in any case.
     """
     from rich import progress as bars
     from rich.console import Console
 
     counts = (
-        [bars.DownloadColumn(binary_units=False), bars.TransferSpeedColumn()]
-        if bytes_
-        else [bars.MofNCompleteColumn()]
+        [bars.DownloadColumn(binary_units=False), bars.TransferSpeedColumn()] if bytes_ else [bars.MofNCompleteColumn()]
     )
     columns = [
         bars.TextColumn("{task.description}", markup=False),
@@ -112,7 +97,7 @@ def progress(*, bytes_: bool = False) -> Iterator[Progress]:
         *counts,
         bars.TimeRemainingColumn(),
     ]
-    with bars.Progress(*columns, console=Console(stderr=True), disable=not on_terminal()) as shown:
+    with bars.Progress(*columns, console=Console(stderr=True), disable=hidden or not on_terminal()) as shown:
         yield shown
 
 

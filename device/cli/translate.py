@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from device.cli.common import LANGUAGE, clock, complain, print_json, progress, settings_from
+from device.cli.captions import PlainCaptions, open_captions
+from device.cli.common import LANGUAGE, complain, print_json, progress, settings_from
 from device.config import DirectionSettings, Settings
 from device.errors import DragomanError, UsageError
-from device.events import CONTROL_EVENTS, SAMPLE_RATE, Error, Event, Final, Samples, Speech, Translation
+from device.events import SAMPLE_RATE, Error, Event, Samples, Speech, Translation
 
 if TYPE_CHECKING:
     from device.audio.files import WavWriter
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Translate recordings, or lines of text.")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("--from", "source", type=LANGUAGE, help="Language that is spoken or written [configured].")
-@click.option(
-    "--to", "targets", type=LANGUAGE, multiple=True, help="Language wanted; may be given again [configured]."
-)
+@click.option("--to", "targets", type=LANGUAGE, multiple=True, help="Language wanted; may be given again [configured].")
 @click.option(
     "--speak",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -33,9 +32,7 @@ if TYPE_CHECKING:
     help="Speak the first target's translation into this file.",
 )
 @click.option("--voice", metavar="ID", help="Speak with this voice (see `dragoman models list`).")
-@click.option(
-    "--text", is_flag=True, help="Translate the lines of standard input: one line out a line and target."
-)
+@click.option("--text", is_flag=True, help="Translate the lines of standard input: one line out a line and target.")
 @click.option("--json", "as_json", is_flag=True, help="Print one event a line, for programs.")
 @click.option("--realtime", is_flag=True, help="Play the recordings at their own pace.")
 @click.option(
@@ -120,7 +117,8 @@ def _translate_files(
     from device.engines.registry import Engines
     from device.interpreter import Interpreter
 
-    printer = _Printer(as_json=as_json, name_files=len(files) > 1)
+    captions = open_captions(as_json=as_json, live=realtime)
+    printer = _Printer(captions, name_files=len(files) > 1)
     infos = []
     for file in files:
         with printer.reporting(file):
@@ -130,7 +128,8 @@ def _translate_files(
     with ExitStack() as stack:
         engines = stack.enter_context(Engines.open(settings))
         printer.voice = stack.enter_context(WavWriter(speak)) if speak else None
-        bars = stack.enter_context(progress())
+        stack.enter_context(captions)
+        bars = stack.enter_context(progress(hidden=realtime or as_json))
         for info in infos:
             bar = bars.add_task(info.path.name, total=info.duration)
             with printer.reporting(info.path):
@@ -160,18 +159,18 @@ def play(blocks: Iterable[Samples], feed: Callable[[Samples], None], *, realtime
 
 
 class _Printer:
-    """Prints the events of recordings, and writes their speech to a file where one is open."""
+    """Shows the events of recordings, and writes their speech to a file where one is open."""
 
-    def __init__(self, *, as_json: bool, name_files: bool) -> None:
-        self._as_json, self._name_files = as_json, name_files
-        self._file = Path()
+    def __init__(self, captions: PlainCaptions, *, name_files: bool) -> None:
+        self._captions, self._name_files = captions, name_files
         self.voice: WavWriter | None = None
         self.failed = False
 
     @contextmanager
     def reporting(self, file: Path) -> Iterator[None]:
-        """Name ``file`` in what is printed meanwhile; its failure is printed and does not stop the others."""
-        self._file = file
+        """Name ``file`` in what is shown meanwhile; its failure is shown and does not stop the others."""
+        if self._name_files:
+            self._captions.begin_file(str(file))
         try:
             yield
         except DragomanError as error:
@@ -180,19 +179,10 @@ class _Printer:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Error):
             self.failed = True
-            complain(event.text)
         if isinstance(event, Speech) and self.voice is not None:
             try:
                 self.voice.append(event.samples, event.sample_rate)
             except DragomanError as error:
                 self.voice = None
                 self(Error(emitted=event.emitted, text=str(error), code="file"))
-        if self._as_json:
-            if event.type not in CONTROL_EVENTS:
-                named = {"file": str(self._file)} if self._name_files else {}
-                print_json(event.to_dict() | named)
-        elif isinstance(event, Final):
-            named_file = f" {self._file.name}" if self._name_files else ""
-            print(f"[{clock(event.start)}{named_file}] {event.text}", flush=True)
-        elif isinstance(event, Translation):
-            print(f"{event.language:>9}  {event.text}", flush=True)
+        self._captions(event)

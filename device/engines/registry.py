@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +76,21 @@ class Engines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def preload(self, settings: Settings) -> None:
+        """Load, side by side, every model that the settings' directions need."""
+        wanted: list[Callable[[], object]] = []
+        for direction in settings.directions:
+            speak = direction.speak or next(iter(direction.targets), None)
+            wanted.append(partial(self.recognizer, direction.source))
+            if speak is not None and settings.speech.enabled:
+                wanted.append(partial(self.synthesizer, speak, direction.voice))
+            for target in direction.targets:
+                route = self.route(direction.source, target)
+                wanted += [partial(self.translator, model) for model in route.model_ids]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="load") as pool:
+            for loading in [pool.submit(load) for load in wanted]:
+                loading.result()
 
     def recognizer(self, language: str) -> Recognizer:
         """Return the best installed recogniser of ``language``."""

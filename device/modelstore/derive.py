@@ -82,10 +82,24 @@ def _bergamot_version() -> str:
     return str(convert.FORMAT_VERSION)
 
 
+def piper_split(folder: Path, derived: Derived) -> None:  # noqa: ARG001
+    """Split a Piper voice in two, so that it speaks before a sentence is finished."""
+    from device.engines.piper_split import split
+
+    split(folder)
+
+
+def _piper_split_version() -> str:
+    from device.engines.piper_split import FORMAT_VERSION
+
+    return str(FORMAT_VERSION)
+
+
 TOOLS: Mapping[str, Tool] = {
     "moonshine-tokens": Tool(moonshine_tokens, lambda: "1"),
     "onnx-metadata": Tool(onnx_metadata, lambda: "1"),
     "bergamot-onnx": Tool(bergamot_onnx, _bergamot_version),
+    "piper-split": Tool(piper_split, _piper_split_version),
 }
 
 

@@ -1,0 +1,247 @@
+"""The composition root: builds the rooms from the settings, joins them, and takes them down again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from device.audio.capture import mean_of_channels, open_capture
+from device.audio.reports import AudioReport, Happening
+from device.config import DirectionSettings, Settings, Trigger, state_directory
+from device.controls.buttons import Buttons
+from device.controls.controller import TurnController
+from device.engines.registry import Engines
+from device.events import Event, Samples, Sink, Speech, State, UtteranceEnded
+from device.interpreter import Interpreter
+from device.mqtt.room import MqttRoom
+from device.orders import Orders
+from device.voice import Voice
+
+log = logging.getLogger(__name__)
+
+DRAIN = 20.0
+"""Seconds that the last finals may take when the daemon stops."""
+
+
+class Daemon:
+    """The device: microphone, buttons, one conversation, speaker and broker.
+
+    Used as a context manager, or with `start` and `stop`.
+
+    Parameters
+    ----------
+    settings
+        Everything.
+    listeners
+        Receive every event of the conversation, after the outbox has it.
+    """
+
+    def __init__(self, settings: Settings, listeners: Sequence[Sink] = ()) -> None:
+        self.settings = settings
+        self._listeners = tuple(listeners)
+        self._lock = threading.RLock()
+        self._muted = False
+        self._direction = 0
+        self._state: tuple[Any, ...] | None = None
+        self._broken: set[str] = set()
+        self._ready = False
+        self.engines = Engines.open(settings)
+        self.mqtt = (
+            MqttRoom(settings.mqtt, state_directory(settings), Orders(self).obey, on_alert=self._alerted)
+            if settings.mqtt.enabled
+            else None
+        )
+        self.voice = Voice(settings, self.changed, self._speaker_report)
+
+    def start(self) -> None:
+        """Load the models and begin to listen.
+
+        Raises
+        ------
+        DragomanError
+            Something that cannot mend itself is missing or wrong: a model, a key file, a second daemon.
+        """
+        with ExitStack() as rooms:  # each is taken down again if a later one cannot be built
+            rooms.callback(self.engines.close)
+            if self.mqtt is not None:
+                self.mqtt.start()
+                rooms.callback(self.mqtt.stop)
+            self.engines.preload(self.settings)
+            self.interpreter = Interpreter(self.engines, self.settings, self._happened)
+            self.voice.player.start()
+            rooms.callback(self.voice.player.close)
+            rooms.callback(self._drain)
+            self._microphone = open_capture(
+                self.settings.audio, self._heard, self._microphone_report, mix=mean_of_channels
+            )
+            rooms.callback(self._microphone.stop)
+            self.controller = TurnController(
+                self.settings.controls, self._turn_began, self._turn_ended, self._button, self.alert
+            )
+            rooms.callback(self.controller.close)
+            rooms.enter_context(Buttons(self.settings.controls, self.controller))
+            if self.controller.mode is Trigger.OPEN:
+                self.interpreter.begin_turn(hands_free=True)
+            self._microphone.start()
+            self._rooms = rooms.pop_all()
+        self._ready = True
+        self.changed()
+        log.info("ready")
+
+    def stop(self) -> None:
+        """Finish what somebody is saying, publish it, and let go of everything."""
+        self._ready = False
+        self._rooms.close()
+
+    def _drain(self) -> None:
+        if not self.interpreter.close(DRAIN):
+            log.error("some finals were not ready in %g s", DRAIN)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def state(self) -> State:
+        """What the device is doing."""
+        if self._broken:
+            return State.ERROR
+        if self._muted:
+            return State.MUTED
+        if self.controller.direction is not None:
+            return State.LISTENING
+        if self.voice.speaking:
+            return State.SPEAKING
+        if self.interpreter.busy:
+            return State.TRANSLATING
+        return State.LISTENING if self.controller.mode is Trigger.OPEN else State.IDLE
+
+    # From the microphone to the interpreter
+
+    def _heard(self, samples: Samples) -> None:
+        deaf = self._muted or self.voice.deafens
+        self.interpreter.feed(np.zeros_like(samples) if deaf else samples)
+
+    def _microphone_report(self, report: AudioReport) -> None:
+        self._device_report("microphone", report)
+
+    def _speaker_report(self, report: AudioReport) -> None:
+        self._device_report("speaker", report)
+
+    def _device_report(self, what: str, report: AudioReport) -> None:
+        if report.kind is Happening.LOST:
+            self.alert(what, report.text)
+        elif report.kind is Happening.FOUND:
+            self.alert(what, None)
+            log.info("%s", report.text)
+        else:
+            log.warning("%s", report.text)
+
+    # From the button to the interpreter
+
+    def _turn_began(self, direction: int) -> None:
+        with self._lock:
+            self._direction = min(direction, len(self.settings.directions) - 1)
+            self.voice.hold_back()
+            self.interpreter.begin_turn(self._direction)
+        self.changed()
+
+    def _turn_ended(self) -> None:
+        with self._lock:
+            self.interpreter.end_turn()
+            self.voice.go_on()
+        self.changed()
+
+    def _button(self, name: str, action: str) -> None:
+        if self.mqtt is not None:
+            self.mqtt.button(name, action)
+
+    # From the interpreter to everybody
+
+    def _happened(self, event: Event) -> None:
+        if self.mqtt is not None:
+            self.mqtt.sink(event)
+        for listener in self._listeners:
+            listener(event)
+        if isinstance(event, Speech):
+            self.voice.say(event)
+        elif isinstance(event, UtteranceEnded):
+            self.changed()
+
+    def changed(self) -> None:
+        """Publish the state if it is another one."""
+        if not self._ready:
+            return
+        with self._lock:
+            now = (self.state, self._direction, self.voice.player.volume, self._muted, self.controller.mode)
+            told = (*now, self.settings.directions)
+            if told == self._state:
+                return
+            self._state = told
+        if self.mqtt is not None:
+            self.mqtt.publish_state(
+                now[0],
+                directions=[(d.source, d.targets) for d in self.settings.directions],
+                direction=now[1], volume=now[2], muted=now[3], mode=now[4],
+            )  # fmt: skip
+
+    def alert(self, alert: str, text: str | None) -> None:
+        """Raise an alert, or with None clear it."""
+        if self.mqtt is not None:
+            self.mqtt.alert(alert, text)
+        else:
+            self._alerted(alert, text)
+
+    def _alerted(self, alert: str, text: str | None) -> None:
+        if text is None:
+            self._broken.discard(alert)
+        else:
+            log.warning("%s: %s", alert, text)
+            if alert == "microphone":
+                self._broken.add(alert)
+        self.changed()
+
+    # What commands change
+
+    def redirect(self, direction: int, **changes: Any) -> None:
+        """Change one direction's settings: a new conversation begins, and the old one's finals still come.
+
+        Raises
+        ------
+        DragomanError
+            A model that the change needs is not installed; everything stays as it was.
+        """
+        directions = list(self.settings.directions)
+        directions[direction] = DirectionSettings.model_validate(directions[direction].model_dump() | changes)
+        settings = self.settings.model_copy(update={"directions": tuple(directions)})
+        self.engines.preload(settings)
+        new = Interpreter(self.engines, settings, self._happened)
+        with self._lock:
+            old, self.interpreter, self.settings = self.interpreter, new, settings
+            if old.listening:
+                new.begin_turn(self._direction, hands_free=self.controller.mode is Trigger.OPEN)
+        old.close()
+
+    def set_mode(self, mode: Trigger) -> None:
+        """Change what starts a turn."""
+        self.controller.set_mode(mode)
+        with self._lock:
+            if mode is Trigger.OPEN:
+                self.interpreter.begin_turn(self._direction, hands_free=True)
+            elif self.controller.direction is None:
+                self.interpreter.end_turn()
+
+    def mute(self, muted: bool) -> None:
+        """Stop or begin to listen at all."""
+        self._muted = muted
