@@ -38,13 +38,13 @@ SPEAKER_SINK = "speaker"
 _START_SECONDS = 20.0
 _ASOUNDRC = f"""\
 pcm.{INPUT_DEVICE} {{
-    type pulse
-    device "{MIC_SINK}.monitor"
+    type asym
+    capture.pcm {{ type pulse device "{MIC_SINK}.monitor" }}
     hint {{ show on description "The virtual microphone array" }}
 }}
 pcm.{OUTPUT_DEVICE} {{
-    type pulse
-    device "{SPEAKER_SINK}"
+    type asym
+    playback.pcm {{ type pulse device "{SPEAKER_SINK}" }}
     hint {{ show on description "The virtual speaker" }}
 }}
 pcm.!default {{
@@ -88,9 +88,7 @@ class VirtualMicrophone:
         if self._daemon is not None and self._daemon.poll() is None:
             return
         if shutil.which("pulseaudio") is None or shutil.which("pacat") is None:
-            raise RuntimeError(
-                "PulseAudio is missing: install pulseaudio, pulseaudio-utils and libasound2-plugins"
-            )
+            raise RuntimeError("PulseAudio is missing: install pulseaudio, pulseaudio-utils and libasound2-plugins")
         if not self._directory.name:
             # Unix socket names are short, so the folder is not made below a test's own long one.
             self._directory = self._given or Path(tempfile.mkdtemp(prefix="dragoman-pulse-"))

@@ -117,10 +117,11 @@ def choose(devices: list[AudioDevice], wanted: str | int | None, direction: Dire
         for device in able:
             if device.index == int(wanted):
                 return device
-    text = str(wanted).casefold()
-    for matches in (str.__eq__, str.startswith, str.__contains__):
-        for device in able:
-            if matches(device.name.casefold(), text):
-                return device
+    else:
+        text = wanted.casefold()
+        for matches in (str.__eq__, str.startswith, str.__contains__):
+            for device in able:
+                if matches(device.name.casefold(), text):
+                    return device
     names = ", ".join(f"{device.index} {device.name!r}" for device in able)
     raise DragomanError(f"there is no {kind} {wanted!r}: choose audio.{direction} from {names}")

@@ -1,0 +1,299 @@
+"""Recordings of every kind, good and bad, and WAV files that are whole at every moment."""
+
+import os
+import resource
+import struct
+import tracemalloc
+import wave
+from contextlib import contextmanager
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from device.audio.files import WavWriter, probe, read_blocks, read_multichannel, write_wav
+from device.errors import DragomanError
+
+RATE = 48_000
+TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+FORMATS = {
+    "unsigned8.wav": ("WAV", "PCM_U8"),
+    "signed16.wav": ("WAV", "PCM_16"),
+    "signed24.wav": ("WAV", "PCM_24"),
+    "signed32.wav": ("WAV", "PCM_32"),
+    "float.wav": ("WAV", "FLOAT"),
+    "double.wav": ("WAV", "DOUBLE"),
+    "mu-law.wav": ("WAV", "ULAW"),
+    "apple.aiff": ("AIFF", "PCM_16"),
+    "lossless.flac": ("FLAC", "PCM_16"),
+    "vorbis.ogg": ("OGG", "VORBIS"),
+    "opus.opus": ("OGG", "OPUS"),
+    "layer3.mp3": ("MP3", "MPEG_LAYER_III"),
+}
+
+
+def heard(path, **how):
+    return np.concatenate([np.zeros(0, np.float32), *read_blocks(path, **how)])
+
+
+def frequency(samples, rate=16_000):
+    return np.argmax(np.abs(np.fft.rfft(samples * np.hanning(len(samples))))) * rate / len(samples)
+
+
+def message(path):
+    """The one line that a person gets for a bad recording, the same from both ways of asking."""
+    with pytest.raises(DragomanError) as failure:
+        heard(path)
+    text = str(failure.value)
+    assert str(path) in text
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_16_khz_mono(tmp_path, name):
+    container, codec = FORMATS[name]
+    soundfile.write(tmp_path / name, TONE, RATE, format=container, subtype=codec)
+    samples = heard(tmp_path / name)
+    assert samples.dtype == np.float32
+    assert len(samples) == pytest.approx(32_000, abs=200)
+    assert frequency(samples) == pytest.approx(440, abs=1)
+    assert np.std(samples[1000:-1000]) == pytest.approx(0.3 / np.sqrt(2), rel=0.02)
+    info = probe(tmp_path / name)
+    assert (info.rate, info.channels) == (RATE, 1)
+    assert info.duration == pytest.approx(2.0, abs=0.1)
+
+
+def test_aac_in_mp4(tmp_path):
+    path = tmp_path / "phone.m4a"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=RATE)
+        stream.layout = "stereo"
+        for at in range(0, len(TONE), 1024):
+            part = TONE[at : at + 1024]
+            frame = av.AudioFrame.from_ndarray(np.stack([part, part]), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = RATE, at
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert frequency(heard(path)) == pytest.approx(440, abs=1)
+    assert probe(path).codec == "aac"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "cut off" in message(path)
+
+
+def test_eight_channels_at_96_khz_are_averaged_or_chosen_or_left_as_they_are(tmp_path):
+    path = tmp_path / "array.wav"
+    at = np.arange(96_000) / 96_000
+    channels = np.stack([np.sin(2 * np.pi * 200 * (i + 1) * at) for i in range(8)], axis=1) * 0.5
+    soundfile.write(path, channels, 96_000, subtype="PCM_24")
+    spectrum = np.abs(np.fft.rfft(heard(path)))
+    assert set(np.argsort(spectrum)[-8:]) == {200 * (i + 1) for i in range(8)}
+    assert frequency(heard(path, channel=5)) == pytest.approx(1200, abs=1)
+    raw = np.concatenate(list(read_multichannel(path)))
+    np.testing.assert_allclose(raw, channels, atol=1e-5)
+    with pytest.raises(DragomanError, match="no channel 8: its channels are 0 to 7"):
+        heard(path, channel=8)
+
+
+@pytest.mark.parametrize("block", [0.01, 0.032, 1.0])
+def test_blocks_have_the_asked_length_and_nothing_is_lost(tmp_path, block):
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, TONE[:70_001], 44_100)
+    blocks = list(read_blocks(path, block))
+    assert {len(part) for part in blocks[:-1]} <= {round(block * 16_000)}
+    assert sum(map(len, blocks)) == round(70_001 * 16_000 / 44_100)
+
+
+def test_a_long_recording_is_never_held_whole(tmp_path):
+    path = tmp_path / "long.wav"
+    with soundfile.SoundFile(path, "w", 16_000, 1) as file:
+        for _ in range(60):
+            file.write(np.zeros(16_000 * 10, np.float32))
+    tracemalloc.start()
+    seconds = sum(map(len, read_blocks(path))) / 16_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds == 600
+    assert peak < 2_000_000  # all of it would be 38 MB
+
+
+def test_a_recording_cut_short_gives_what_is_there_and_says_so(tmp_path):
+    for name, (container, codec) in FORMATS.items():
+        if name in {"vorbis.ogg", "opus.opus"}:
+            continue  # Ogg says nowhere how long it is
+        path = tmp_path / name
+        soundfile.write(path, TONE, RATE, format=container, subtype=codec)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        warnings = []
+        samples = heard(path, on_warning=warnings.append)
+        assert 0.3 < len(samples) / 16_000 < 1.5, name
+        assert len(warnings) == 1, name
+        assert str(path) in warnings[0]
+        assert "of 2.0 s" in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["lossless.flac", "layer3.mp3", "opus.opus"])
+def test_damage_in_the_middle_loses_only_the_middle(tmp_path, name):
+    container, codec = FORMATS[name]
+    path = tmp_path / name
+    soundfile.write(path, np.tile(TONE, 5), RATE, format=container, subtype=codec)
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    data[third : third + third // 2] = np.random.default_rng(0).bytes(third // 2)
+    path.write_bytes(data)
+    warnings = []
+    samples = heard(path, on_warning=warnings.append)
+    assert len(samples) > 4 * 16_000
+    assert np.isfinite(samples).all()
+    assert len(warnings) == 1
+
+
+def test_what_is_no_recording_gets_one_clear_line(tmp_path, capfd):
+    def write(name, data):
+        (tmp_path / name).write_bytes(data)
+        return tmp_path / name
+
+    soundfile.write(tmp_path / "none.wav", TONE[:0], RATE)
+    soundfile.write(tmp_path / "good.wav", TONE, RATE, subtype="PCM_16")
+    good = (tmp_path / "good.wav").read_bytes()
+    pcm = (TONE * 32767).astype("<i2").tobytes()
+    os.mkfifo(tmp_path / "pipe.wav")
+    expected = {
+        write("empty.wav", b""): "is empty (0 bytes)",
+        tmp_path / "none.wav": "holds no audio",
+        write("header.wav", good[:44]): "holds no audio|no sample of it can be read",
+        write("half-a-header.wav", good[:30]): "header is damaged",
+        tmp_path: "is a directory",
+        tmp_path / "missing.wav": "no such file",
+        tmp_path / "pipe.wav": "not a regular file",
+        write("notes.wav", "olá, é só texto\n".encode() * 99): "it is text",
+        write("raw.wav", pcm): "raw samples must first be wrapped as WAV",
+        write("noise.mp3", np.random.default_rng(0).bytes(200_000)): "not a recording|header is damaged",
+        write("picture.wav", b"\x89PNG\r\n\x1a\n" + bytes(5000)): "no header of a known audio format",
+        write("rate.wav", good[:24] + struct.pack("<I", 4_000_000_000) + good[28:]): "header is damaged",
+        write("no-rate.wav", good[:24] + struct.pack("<I", 0) + good[28:]): "header is damaged",
+        write("channels.wav", good[:22] + struct.pack("<H", 65_535) + good[24:]): "header is damaged",
+        write("no-channels.wav", good[:22] + struct.pack("<H", 0) + good[24:]): "header is damaged",
+    }
+    for path, words in expected.items():
+        assert any(word in message(path) for word in words.split("|")), message(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_playlist_opens_nothing_else(tmp_path):
+    soundfile.write(tmp_path / "private.wav", TONE, RATE)
+    playlist = tmp_path / "list.m3u8"
+    playlist.write_text(f"#EXTM3U\n#EXTINF:2,\n{tmp_path / 'private.wav'}\n#EXT-X-ENDLIST\n")
+    assert "not a recording" in message(playlist)
+    script = tmp_path / "list.ffconcat"
+    script.write_text(f"ffconcat version 1.0\nfile {tmp_path / 'private.wav'}\n")
+    assert "not a recording" in message(script)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "secret.wav"
+    soundfile.write(path, TONE, RATE)
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root reads everything, so refuse it as the kernel would
+        monkeypatch.setattr(type(path), "open", lambda *_: os.open("/proc/self/mem/x", 0))
+        assert "cannot be read" in message(path)
+    else:
+        assert "cannot be read: Permission denied" in message(path)
+
+
+def test_impossible_samples_are_made_harmless(tmp_path):
+    path = tmp_path / "broken-driver.wav"
+    samples = TONE.copy()
+    samples[100:200], samples[300], samples[400] = np.nan, np.inf, -1e30
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    out = heard(path)
+    assert np.isfinite(out).all()
+    assert np.abs(out).max() <= 1
+
+
+# Writing
+
+
+def read_wav(path):
+    """Read strictly, with the standard library: sizes in the header must be right."""
+    with wave.open(str(path)) as file:
+        data = file.readframes(file.getnframes())
+        assert len(data) == file.getnframes() * file.getnchannels() * 2
+        assert 44 + len(data) == path.stat().st_size
+        samples = np.frombuffer(data, "<i2").reshape(-1, file.getnchannels()) / 32767
+        return samples, file.getframerate()
+
+
+@contextmanager
+def files_limited_to(size):
+    """A disk that is full after ``size`` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("shape", [(1000,), (1000, 4)])
+def test_written_wav_reads_back(tmp_path, shape):
+    samples = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    write_wav(tmp_path / "out.wav", samples, 22_050)
+    back, rate = read_wav(tmp_path / "out.wav")
+    assert rate == 22_050
+    np.testing.assert_allclose(back, samples.reshape(1000, -1), atol=1 / 32767)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
+    path = tmp_path / "out.wav"
+    write_wav(path, TONE[:1000], RATE)
+    old = path.read_bytes()
+    with files_limited_to(4096), pytest.raises(DragomanError, match=r"out\.wav cannot be written"):
+        write_wav(path, TONE, RATE)
+    assert path.read_bytes() == old
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.wav"]
+
+
+def test_places_that_cannot_be_written_are_named(tmp_path):
+    for path in (tmp_path, tmp_path / "missing" / "out.wav"):
+        with pytest.raises(DragomanError, match="cannot be written"):
+            write_wav(path, TONE, RATE)
+        with pytest.raises(DragomanError, match="cannot be written"):
+            WavWriter(path)
+    with pytest.raises(DragomanError, match="No space left on device"):
+        WavWriter("/dev/full")
+    write_wav("/dev/null", TONE, RATE)
+    assert not os.path.isfile("/dev/null")  # noqa: PTH113 - it must still be the device
+
+
+def test_a_growing_wav_is_whole_after_every_clause(tmp_path):
+    path = tmp_path / "speech.wav"
+    with WavWriter(path) as writer:
+        assert len(read_wav(path)[0]) == 0
+        for count in range(1, 4):
+            writer.append(TONE[:22_050], 22_050)
+            samples, rate = read_wav(path)
+            assert (len(samples), rate) == (count * 22_050, 22_050)
+        assert writer.duration == 3.0
+
+
+def test_a_growing_wav_keeps_its_rate(tmp_path):
+    path = tmp_path / "voices.wav"
+    tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32)
+    with WavWriter(path, 24_000) as writer:
+        writer.append(tone, 16_000)
+    samples, rate = read_wav(path)
+    assert (len(samples), rate) == (24_000, 24_000)
+    assert frequency(samples[:, 0], 24_000) == pytest.approx(440, abs=1)
+
+
+def test_a_full_disk_costs_only_the_clause_that_did_not_fit(tmp_path):
+    path = tmp_path / "speech.wav"
+    with WavWriter(path) as writer:
+        writer.append(TONE[:1000], RATE)
+        with files_limited_to(4096), pytest.raises(DragomanError, match=r"speech\.wav cannot be written"):
+            writer.append(TONE, RATE)
+        assert len(read_wav(path)[0]) == 1000
+        writer.append(TONE[:500], RATE)  # somebody made room
+    assert len(read_wav(path)[0]) == 1500
