@@ -1,0 +1,151 @@
+"""``dragoman doctor`` finds what is missing and says what to do about it."""
+
+import json
+import socket
+
+import pytest
+
+from device.cli import checks
+from device.cli.checks import Finding, Status
+from device.config import Settings
+from tests.cli.test_main import dragoman
+from tools.local_broker import LocalBroker
+
+__all__ = ["dragoman"]  # the fixture
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A model store with nothing in it."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("DRAGOMAN_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def quiet_port():
+    """A port where nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def findings(check, **settings):
+    return list(check(Settings.model_validate(settings)))
+
+
+def test_every_line_has_a_status_and_every_trouble_a_remedy(dragoman, store, quiet_port):
+    options = ("--set", f"mqtt.port={quiet_port}", "--set", "audio.output=null")
+    code, out, _ = dragoman(*options, "doctor", "--json")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert {finding["check"] for finding in told} >= {
+        "configuration", "machine", "libraries", "models", "microphone", "speaker", "buttons", "broker", "storage",
+        "memory", "clock",
+    }  # fmt: skip
+    assert all(finding["remedy"] for finding in told if finding["status"] != "ok")
+    assert not any("the check failed" in finding["text"] for finding in told)
+    assert code == 1
+
+
+def test_exit_code_is_0_where_there_is_no_problem(dragoman, monkeypatch):
+    monkeypatch.setattr(checks, "CHECKS", (checks.buttons,))
+    assert dragoman("--set", "controls.pins=mock", "doctor")[0] == 0
+    code, out, _ = dragoman("--set", "controls.pins=mock", "doctor")
+    assert (code, out.splitlines()[-1]) == (0, "0 problems, 0 warnings")
+    assert "\x1b" not in out
+
+
+def test_wrong_configuration_is_told_and_the_rest_is_checked_all_the_same(dragoman, monkeypatch):
+    monkeypatch.setattr(checks, "CHECKS", (checks.memory,))
+    code, out, _ = dragoman("--set", "mqtt.prot=1", "doctor")
+    assert code == 1
+    assert "problem  configuration --set mqtt.prot: unknown key; did you mean mqtt.port?" in out
+    assert "memory" in out
+
+
+def test_a_check_that_fails_does_not_stop_the_others(dragoman, monkeypatch):
+    def broken(_settings):
+        raise RuntimeError("no\nluck")
+        yield
+
+    monkeypatch.setattr(checks, "CHECKS", (broken, checks.memory))
+    code, out, _ = dragoman("doctor")
+    assert code == 1
+    assert "the check failed: RuntimeError: no luck" in out
+    assert "memory" in out
+
+
+def test_missing_models_are_named_with_the_command_that_fetches_them(store):
+    told = findings(checks.models, directions=[{"source": "en", "targets": ["pt"]}])
+    assert [finding.status for finding in told] == [Status.PROBLEM] * len(told)
+    text = " ".join(finding.text for finding in told)
+    assert "no recogniser for 'en'" in text
+    assert "no voice for 'pt'" in text
+    assert "dragoman models pull --for en:pt" in {finding.remedy for finding in told}
+
+
+def test_half_fetched_model_is_found(store):
+    (store / "vad-silero").mkdir(parents=True)
+    told = findings(checks.models)
+    assert any("vad-silero is not complete or damaged" in finding.text for finding in told)
+
+
+def test_voice_is_not_missed_where_nothing_is_spoken(store):
+    told = findings(checks.models, speech={"enabled": False})
+    assert not any("voice" in finding.text for finding in told)
+
+
+def test_stand_ins_for_sound_devices_are_all_right():
+    told = findings(checks.sound, audio={"input": "file:talk.wav", "output": "null"})
+    assert [finding.status for finding in told] == [Status.OK, Status.OK]
+
+
+def test_device_that_does_not_exist_is_a_problem():
+    told = findings(checks.sound, audio={"input": "no such microphone", "output": "null"})
+    assert told[0].status is Status.PROBLEM
+    assert "audio.input" in f"{told[0].text} {told[0].remedy}"
+
+
+def test_no_gpio_is_a_warning_unless_it_was_asked_for(monkeypatch):
+    def no_gpio():
+        raise FileNotFoundError("this machine has no /dev/gpiochip*")
+
+    monkeypatch.setattr("device.controls.pins._lgpio_factory", no_gpio)
+    assert [f.status for f in findings(checks.buttons, controls={"pins": "auto"})] == [Status.WARNING]
+    assert [f.status for f in findings(checks.buttons, controls={"pins": "lgpio"})] == [Status.PROBLEM]
+    assert [f.status for f in findings(checks.buttons, controls={"pins": "mock"})] == [Status.OK]
+    assert [f.status for f in findings(checks.buttons, controls={"pins": "none"})] == [Status.OK]
+
+
+def test_broker_that_does_not_answer_is_a_problem(quiet_port):
+    (told,) = findings(checks.broker, mqtt={"port": quiet_port})
+    assert told.status is Status.PROBLEM
+    assert f"127.0.0.1:{quiet_port}" in told.text
+    assert findings(checks.broker, mqtt={"enabled": False})[0].status is Status.OK
+
+
+def test_state_that_cannot_be_written_is_a_problem(tmp_path, store):
+    file = tmp_path / "file"
+    file.write_text("")
+    told = findings(checks.storage, state_directory=file / "state")
+    assert told[0].status is Status.PROBLEM
+    assert "cannot be written" in told[0].text
+
+
+def test_full_disk_is_a_problem(tmp_path, store, monkeypatch):
+    monkeypatch.setattr("device.modelstore.files.free_bytes", lambda _folder: 5_000_000)
+    told = findings(checks.storage, state_directory=tmp_path)
+    assert [finding.status for finding in told] == [Status.PROBLEM, Status.PROBLEM]
+    assert "5.0 MB free" in told[0].text
+
+
+def test_clock_before_the_program_was_installed_is_a_problem(monkeypatch):
+    monkeypatch.setattr(checks.time, "time", lambda: 0.0)
+    assert findings(checks.clock)[0].status is Status.PROBLEM
+
+
+@pytest.mark.e2e
+def test_real_broker_accepts_the_doctor_and_is_left_as_it_was(tmp_path):
+    with LocalBroker(tmp_path) as broker:
+        (told,) = findings(checks.broker, mqtt={"host": broker.host, "port": broker.port})
+    assert told == Finding("broker", Status.OK, f"{broker.host}:{broker.port} accepts the device")
