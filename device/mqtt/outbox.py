@@ -364,6 +364,7 @@ class Outbox:
             self._open()
         except (OSError, sqlite3.Error) as error:
             self._disconnect()
+            self._disk_bytes = self._disk_depth = 0
             if isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_BUSY:
                 raise OutboxLocked(
                     f"{self.path} is in use by another process: stop it, or set mqtt.outbox to another file"
@@ -400,6 +401,7 @@ class Outbox:
     def _replace_damaged(self, error: sqlite3.Error) -> None:
         """Move a damaged file out of the way, begin a new one, and take over what is readable."""
         self._disconnect()
+        self._disk_bytes = self._disk_depth = 0
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
         try:
@@ -435,7 +437,6 @@ class Outbox:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
         self._connection = None
-        self._disk_bytes = self._disk_depth = 0
 
 
 def _salvage(path: Path) -> list[Entry]:

@@ -6,6 +6,7 @@ publishes, and to answer each publish as the test says.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -48,7 +49,7 @@ class Peer:
         self.cut()
 
     def cut(self) -> None:
-        self._sock.close()
+        _cut(self._sock)
 
 
 class FakeBroker:
@@ -78,7 +79,7 @@ class FakeBroker:
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         for sock in self._peers:
-            sock.close()
+            _cut(sock)
         self._thread.join(PATIENCE)
 
     def on(self, suffix: str) -> list[Published]:
@@ -133,6 +134,13 @@ class FakeBroker:
                     peer.send(b"\xd0\0")
                 case 14:
                     return
+
+
+def _cut(sock: socket.socket) -> None:
+    """End a connection, also under a thread that waits for it."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
 
 
 def _publish(header: int, body: bytes, connection: int) -> Published:
