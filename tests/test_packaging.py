@@ -1,4 +1,4 @@
-"""The package that ``pip install .`` makes: the command, with its catalogue inside, away from the checkout."""
+"""The package that `pip install .` makes: the command with its catalogue inside, away from the checkout."""
 
 import os
 import subprocess
@@ -17,18 +17,8 @@ CATALOGUE = sorted((ROOT / "models").glob("*.toml"))
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    build = [
-        *pip,
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--build-constraint",
-        CONSTRAINTS,
-        "--wheel-dir",
-        folder,
-        ROOT,
-    ]
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-input"]
+    build += ["--no-deps", "--build-constraint", CONSTRAINTS, "--wheel-dir", folder, ROOT]
     subprocess.run(build, check=True, stdin=subprocess.DEVNULL)
     (built,) = folder.glob("dragoman-*.whl")
     return built
