@@ -208,6 +208,7 @@ class TextTranslator:
         similar = character.translate(_SIMILAR)
         if similar == character:
             similar = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+        similar = similar.strip()
         return similar if similar and all(map(self._is_known, similar)) else None
 
     def _is_known(self, character: str) -> bool:

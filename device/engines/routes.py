@@ -98,7 +98,9 @@ def served_by(wanted: str, offered: str) -> int | None:
 
 def _paths_by_length(models: Sequence[Model], source: str) -> Iterable[list[tuple[Model, ...]]]:
     """Yield all paths of one model, then of two, then of three, none of which passes a language twice."""
-    paths = [(m,) for m in models if m.source and m.target and served_by(source, m.source) is not None]
+    paths: list[tuple[Model, ...]] = [
+        (m,) for m in models if m.source and m.target and served_by(source, m.source) is not None
+    ]
     for _ in range(MOST_PIVOTS + 1):
         yield paths
         paths = [

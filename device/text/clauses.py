@@ -30,7 +30,7 @@ _PUNCTUATION: Final = re.compile(
     rf"(?P<mark>[,;:،؛]|[.!?…]+)[{re.escape(_CLOSERS)}]*\s+"
     r"|(?P<dash>\s+[-–—]+\s+|—\s*)"  # noqa: RUF001
     rf"|(?P<full>[，、；：。！？])[{re.escape(_CLOSERS)}]*\s*"  # noqa: RUF001
-    r"|\s*[\r\n\u2028\u2029]\s*"
+    r"|[\r\n\u2028\u2029]\s*"
 )
 
 # Only words that begin a clause wherever they stand: no English "that" or "so", no German "der", no Portuguese "se".

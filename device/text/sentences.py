@@ -17,9 +17,9 @@ LONGEST_SENTENCE: Final = 400
 
 _CLOSERS: Final = "\"'’”»›)]}」』】》〉）"  # noqa: RUF001
 _BOUNDARY: Final = re.compile(
-    rf"(?P<stop>[.!?…؟۔।॥։።;]+)(?P<close>[{re.escape(_CLOSERS)}]*)(?P<space>\s+|$)"  # noqa: RUF001
+    rf"(?<![.!?…؟۔।॥։።;])(?P<stop>[.!?…؟۔।॥։።;]++)(?P<close>[{re.escape(_CLOSERS)}]*)(?P<space>\s+|$)"  # noqa: RUF001
     rf"|(?P<full>[。！？｡]+)[{re.escape(_CLOSERS)}]*\s*"  # noqa: RUF001
-    r"|(?P<line>[ \t]*[\r\n\u2028\u2029]\s*)"
+    r"|(?P<line>[\r\n\u2028\u2029]\s*)"
 )
 _WORD_BEFORE: Final = re.compile(r"[^\s(\[\"'“‘«/]+$")  # noqa: RUF001
 _LONGEST_WORD: Final = 24
@@ -42,7 +42,7 @@ _BY_LANGUAGE: Final = {
     ),
     "es": _words("sra srs sres sras srta dra ud uds vd vds pág págs núm av avda gral cap tel p.ej ee.uu"),
     "fr": _words("m mm mme mmes mlle mlles pr me av bd p.ex env tél éd ste"),
-    "de": _words("hr fr frl str z.b d.h u.a bzw usw evtl ggf inkl tel u.s.w v.a z.t bd jh dipl ing"),
+    "de": _words("a b d h o s u v z hr fr frl str z.b d.h u.a bzw usw evtl ggf inkl tel u.s.w v.a z.t bd jh dipl ing"),
     "it": _words("sig sig.ra sigg dott dott.ssa avv ing arch pag pagg n ecc"),
     "nl": _words("dhr mevr mw bijv d.w.z enz o.a t.a.v ir drs mr"),
     "pl": _words("np mgr inż ul al pl tzw tzn godz r w str"),
@@ -75,12 +75,13 @@ def split_sentences(text: str, language: str, *, limit: int = LONGEST_SENTENCE) 
         raise ValueError("limit must be positive")
     primary = language.split("-", 1)[0].lower()
     pieces: list[str] = []
-    start = 0
+    start, first = 0, _skip_space(text, 0)
     for match in _BOUNDARY.finditer(text):
         end = match.end()
-        if end > start and _ends_sentence(text, start, match, primary) and not text[start:end].isspace():
+        if first < end and _ends_sentence(text, first, match, primary):
             pieces.append(text[start:end])
             start = end
+            first = _skip_space(text, start)
     if start < len(text):
         rest = text[start:]
         if pieces and rest.isspace():
@@ -93,8 +94,8 @@ def split_sentences(text: str, language: str, *, limit: int = LONGEST_SENTENCE) 
 def is_abbreviation(word: str, language: str, *, before_number: bool = False) -> bool:
     """Whether ``word``, written before a full stop and without it, is an abbreviation rather than a sentence's end."""
     bare = word.lower().rstrip(".")
-    if len(bare) == 1 and bare.isalpha():
-        return word[0].isupper() or before_number
+    if len(bare) == 1 and bare.isalpha() and word != "I":
+        return word.isupper() or before_number or bare in _BY_LANGUAGE.get(language, frozenset())
     if before_number and (bare in _NUMBERED or bare in _MONTHS):
         return True
     if bare in _NUMBERED and bare in _COMMON:
@@ -112,7 +113,7 @@ def word_before(text: str, end: int, start: int = 0) -> str:
     return match[0] if match else ""
 
 
-def _ends_sentence(text: str, start: int, match: re.Match[str], language: str) -> bool:
+def _ends_sentence(text: str, first: int, match: re.Match[str], language: str) -> bool:
     stop = match["stop"]
     if stop is None:
         return True
@@ -127,10 +128,10 @@ def _ends_sentence(text: str, start: int, match: re.Match[str], language: str) -
         return True
     if match["close"]:
         return True
-    word = word_before(text, match.start(), start)
+    word = word_before(text, match.start(), first)
     if not word:
         return True
-    if match.start() - len(word) <= start + _leading_space(text, start) and (word.isdigit() or len(word) == 1):
+    if match.start() - len(word) == first and (word.isdigit() or len(word) == 1):
         return False  # "1. First", "A. Smith"
     if is_abbreviation(word, language, before_number=after[:1].isdigit()):
         # "at 5 p.m. The" ends a sentence where a capital follows; "Dr. Smith" and "the U.S. Army" do not.
@@ -138,13 +139,12 @@ def _ends_sentence(text: str, start: int, match: re.Match[str], language: str) -
     return True
 
 
-def _leading_space(text: str, start: int) -> int:
-    end = start
-    while end < len(text) and text[end].isspace():
-        end += 1
-    return end - start
+def _skip_space(text: str, start: int) -> int:
+    match = _VISIBLE.search(text, start)
+    return match.start() if match else len(text)
 
 
+_VISIBLE: Final = re.compile(r"\S")
 _BREAKS: Final = (re.compile(r"[;:；：]\s*"), re.compile(r"[,、，،]\s+|[、，]|\s[-–—]\s"), re.compile(r"\s+"))  # noqa: RUF001
 
 

@@ -1,0 +1,141 @@
+"""What a model would turn into junk is kept out of it and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.engines.mt_text import ChunkTranslation, TextTranslator
+
+ALPHABET = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'\"-:/() ")
+
+
+class Model:
+    """Knows ASCII without "@"; "translates" by a rule, and remembers what it was given."""
+
+    def __init__(self, rule: Callable[[str], str] = lambda text: f"<{text}>") -> None:
+        self.rule = rule
+        self.given: list[str] = []
+
+    def run(self, chunks: Sequence[str]) -> list[ChunkTranslation]:
+        self.given += chunks
+        return [ChunkTranslation(self.rule(chunk), -1.0, 2) for chunk in chunks]
+
+    def knows(self, character: str) -> bool:
+        return character in ALPHABET
+
+
+def translate(text: str, model: Model | None = None, source: str = "en", target: str = "pt") -> str:
+    model = model or Model()
+    return TextTranslator(source, target, model.run, model.knows, 400).translate([text])[0].text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        ".",
+        "...",
+        "12:30",
+        "1,000.50 €",
+        "😀",
+        "👍🏽 👨‍👩‍👧",
+        "https://a.b/c?d=e",
+        "你好",
+        "שלום עולם",
+        "-\n-",
+    ],
+)
+def test_text_with_nothing_to_translate_passes_unchanged(text: str) -> None:
+    model = Model()
+    assert translate(text, model) == text
+    assert model.given == []
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("Hello", "<Hello>"),
+    ("  Hello  there \n", "  <Hello there> \n"),
+    ("Hello. Bye.", "<Hello.> <Bye.>"),
+    ("Hello 😀", "<Hello> 😀"),
+    ("😀👍🏽 Hello", "😀👍🏽 <Hello>"),
+    ("one 😀 two", "<one> 😀 <two>"),
+    ("the word 中文 is", "<the word> 中文 <is>"),
+    ("www.a.com is it", "www.a.com <is it>"),
+    ("go to www.a.com now", "<go to www.a.com now>"),
+    ("write to me@a.com now", "<write to me@a.com now>"),
+    ("I’m “fine” – really…", "<I'm \"fine\" - really...>"),  # noqa: RUF001
+    ("HELLO WORLD", "<HELLO WORLD>"),
+])  # fmt: skip
+def test_literals_keep_their_place(text: str, expected: str) -> None:
+    assert translate(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi\x00 you", "Hi\x07 you", "Hi\u202e you", "\ufeffHi you", "Hi\ud800 you", "Hi\u200b you"]
+)
+def test_control_characters_and_lone_surrogates_vanish(text: str) -> None:
+    assert translate(text) == "<Hi you>"
+
+
+def test_address_that_the_model_spoils_is_kept_out() -> None:
+    assert translate("go to www.a.com now", Model(lambda text: text.replace("www", "ver"))) == "go to www.a.com now"
+    assert translate("ask me@a.com or @bob now", Model(lambda _: "x")) == "x me@a.com x @bob x"
+
+
+def test_names_keep_the_accents_that_the_vocabulary_lacks() -> None:
+    model = Model()
+    assert translate("Łódź is near Müller's", model) == "<Łódź is near Müller's>"
+    assert model.given == ["Lodz is near Muller's"]
+
+
+def test_shouting_is_translated_as_ordinary_text_and_shouted_again() -> None:
+    model = Model(lambda text: text + " sim")
+    assert translate("STOP HERE", model) == "STOP HERE SIM"
+    assert model.given == ["Stop here"]
+    assert translate("NASA", model) == "NASA sim"
+
+
+def test_spaces_follow_the_way_the_languages_are_written() -> None:
+    class Chinese(Model):
+        def knows(self, character: str) -> bool:
+            return character != "😀"
+
+    def english(text: str) -> str:
+        return {"你好。": "Hello.", "再见": "Bye"}.get(text, text)
+
+    assert translate("你好。再见", Chinese(english), "zh", "en") == "Hello. Bye"
+    assert translate("再见😀。", Chinese(english), "zh", "en") == "Bye 😀。"
+    assert translate("Hello. Bye.", Model(), "en", "zh") == "<Hello.><Bye.>"
+
+
+def test_confidence_is_the_mean_over_all_tokens() -> None:
+    model = Model()
+    answers = TextTranslator("en", "pt", model.run, model.knows, 400).translate(["a. B.", "1", ""])
+    assert [answer.confidence for answer in answers] == [-0.5, None, None]
+
+
+def test_together_gives_what_one_by_one_gives() -> None:
+    texts = ["Hello. Bye 😀", "", "12", "write to me@a.com now", "ok"]
+    model, spoiling = Model(), Model(lambda _: "x")
+    for m in (model, spoiling):
+        translator = TextTranslator("en", "pt", m.run, m.knows, 400)
+        assert translator.translate_together(texts) == translator.translate(texts)
+
+
+@given(st.text())
+def test_any_text_is_translated(text: str) -> None:
+    model = Model(lambda chunk: chunk)
+    out = translate(text, model)
+    assert all(chunk.strip() == chunk != "" for chunk in model.given)
+    assert all(character in ALPHABET for chunk in model.given for character in chunk)
+    out.encode("utf-8")
+
+
+@pytest.mark.parametrize("piece", ["a", "😀", "a😀", "a@b.cc ", ". ", "中a", "Ł", "#a", "http://"])
+def test_a_hundred_thousand_characters_are_translated(piece: str) -> None:
+    text = (piece * 100_000)[:100_000]
+    assert translate(text, Model(lambda chunk: chunk)).replace(" ", "") == text.replace(" ", "")
