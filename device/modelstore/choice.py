@@ -38,14 +38,15 @@ def _translators(catalogue: Catalogue, source: str, target: str) -> list[Model]:
         return []
     if direct := catalogue.find(task="mt", source=source, target=target):
         return [min(direct, key=_rank)]
-    routes = [
+    routes: list[tuple[Model, Model]] = [
         (first, second)
         for first in catalogue.find(task="mt", source=source)
         for second in catalogue.find(task="mt", source=first.target, target=target)
     ]
     if not routes:
         raise DragomanError(f"the catalogue has no way from {source!r} to {target!r}; see `dragoman models list --all`")
-    return list(min(routes, key=_route_rank))
+    best: tuple[Model, Model] = min(routes, key=_route_rank)
+    return list(best)
 
 
 def _route_rank(legs: tuple[Model, Model]) -> tuple[tuple[bool, bool], float]:

@@ -65,7 +65,7 @@ def download(remote: Remote, partial: Path, share: Share) -> None:
             partial.unlink()
             begun = 0
         share.reach(begun)
-        if remote.size is not None and begun == remote.size:
+        if begun == remote.size and partial.exists():
             return
         try:
             if _append(remote, partial, begun, share):

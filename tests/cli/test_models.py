@@ -1,0 +1,145 @@
+"""``dragoman models``: what it prints, and its exit codes."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from device import cli
+from tests.modelstore.support import file, model, random_bytes, write_catalogue
+
+DATA = random_bytes(100_000)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty store, and a catalogue with one model that lies in a folder."""
+    for name in [name for name in os.environ if name.startswith("DRAGOMAN_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "upstream").mkdir()
+    (tmp_path / "upstream" / "x").write_bytes(DATA)
+    own = model("vad-own", file("own.onnx", DATA, f"file:{tmp_path / 'upstream' / 'x'}"))
+    write_catalogue(tmp_path / "catalogue", own)
+    monkeypatch.setenv("DRAGOMAN_CATALOGUE", str(tmp_path / "catalogue"))
+    monkeypatch.setenv("DRAGOMAN_MODELS", str(tmp_path / "store"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("device.config.loading.SYSTEM_FILE", tmp_path / "none.toml")
+    return tmp_path
+
+
+@pytest.fixture
+def run(place, capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["models", *arguments])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return call
+
+
+def test_help_names_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(f"  {name} " in out for name in ("list", "pull", "verify", "import", "remove"))
+
+
+def test_a_model_s_life(run, place):
+    code, out, err = run("pull", "vad-own")
+    assert (code, out) == (0, f"1 model ready in {place / 'store'}\n"), err
+    assert (place / "store" / "vad-own" / "own.onnx").read_bytes() == DATA
+    assert run("verify") == (0, f"1 model verified in {place / 'store'}\n", "")
+    code, out, _ = run("list")
+    assert code == 0
+    assert next(line for line in out.splitlines() if line.startswith("vad-own ")).endswith("installed")
+    assert run("remove", "vad-own")[0] == 0
+    assert run("remove", "vad-own") == (1, "", "dragoman: vad-own is not installed\n")
+
+
+def test_list_tells_what_nobody_verified(run):
+    _, short, _ = run("list")
+    code, out, _ = run("list", "--all")
+    assert code == 0
+    unverified = [line for line in out.splitlines() if "not verified" in line]
+    assert len(unverified) > 30
+    assert "not verified" not in short.replace("that are not verified yet", "")
+    assert f"{len(unverified)} more that are not verified yet" in short
+
+
+def test_list_for_programs_is_one_object_a_line(run):
+    code, out, _ = run("list", "--json")
+    assert code == 0
+    entries = {entry["id"]: entry for entry in map(json.loads, out.splitlines())}
+    assert entries["vad-own"]["state"] == "available"
+    assert entries["vad-own"]["size"] == len(DATA)
+    assert entries["asr-moonshine-tiny-en"]["default"] is True
+
+
+def test_damage_is_told_with_what_to_do(run, place):
+    run("pull", "vad-own")
+    (place / "store" / "vad-own" / "own.onnx").write_bytes(DATA[:-1])
+    code, out, err = run("verify")
+    assert code == 1
+    assert out == "vad-own: own.onnx has 99999 bytes instead of 100000\n"
+    assert err == "dragoman: 1 model damaged: run `dragoman models pull vad-own`\n"
+    code, out, _ = run("verify", "--json")
+    assert code == 1
+    assert json.loads(out)["ok"] is False
+    assert run("pull", "vad-own")[0] == 0
+    assert run("verify", "vad-own")[0] == 0
+
+
+def test_import_takes_a_stick_and_tells_what_is_missing(run, place):
+    stick = place / "stick"
+    shutil.copytree(place / "upstream", stick)
+    code, out, _ = run("import", str(stick))
+    assert code == 0
+    assert "1 file taken from" in out
+    assert "vad-own: ready" in out
+    assert "vad-silero: missing silero_vad.onnx" in out
+    (place / "empty").mkdir()
+    code, _, err = run("import", str(place / "empty"))
+    assert code == 1
+    assert "is a model file that is missing here" in err
+
+
+def test_import_for_programs_is_one_object(run, place):
+    code, out, _ = run("import", str(place / "upstream"), "--json")
+    assert code == 0
+    assert json.loads(out)["complete"] == ["vad-own"]
+
+
+def test_an_offline_store_refuses_to_pull(run, place):
+    (place / "dragoman.toml").write_text("[models]\noffline = true\n")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--config", str(place / "dragoman.toml"), "models", "pull", "vad-own"])
+    assert ended.value.code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("pull", "vad-sillero"), "did you mean 'vad-silero'?"),
+        (("verify", "vad-sillero"), "did you mean 'vad-silero'?"),
+        (("remove", "vad-sillero"), "did you mean 'vad-silero'?"),
+        (("remove",), "ID"),
+        (("pull", "--for", "en"), "--for wants two languages such as en:pt"),
+        (("pull", "--for", "en:klingon!"), "--for wants two languages such as en:pt"),
+        (("import",), "FOLDER"),
+    ],
+)
+def test_wrong_use_exits_with_2_and_one_line(run, arguments, complaint):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert complaint in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_failure_exits_with_1_and_one_line(run, place):
+    assert run("import", str(place / "absent")) == (1, "", f"dragoman: {place / 'absent'} is not a folder\n")
+    (place / "upstream" / "x").write_bytes(b"other")
+    code, out, err = run("pull", "vad-own")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith("dragoman: vad-own: own.onnx cannot be fetched (")
+    assert "Traceback" not in err
