@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from device.events import SAMPLE_RATE, Samples
 
-LONGEST = 7 * SAMPLE_RATE
+LONGEST = 6 * SAMPLE_RATE
 """A tail longer than this is divided where it pauses."""
 FORCED = 11 * SAMPLE_RATE
 """A tail longer than this is divided at its quietest point, pause or not."""
@@ -23,6 +24,7 @@ KEPT = 2 * SAMPLE_RATE
 """Sound that stays in the tail, so that its words still have a context."""
 _PAUSE = int(0.2 * SAMPLE_RATE)
 _HOP = SAMPLE_RATE // 100
+_WIDTH = _PAUSE // _HOP
 _PAUSE_DEPTH = 20.0
 """dB below the loudest 0.2 s that make a pause."""
 
@@ -48,27 +50,23 @@ class GrowingText:
         cut = division(tail)
         if cut:
             piece = self._decode(tail[:cut])
-            self._kept = _join(self._kept, as_written(piece, self._tail))
+            self._kept = join(self._kept, as_written(piece, self._tail))
             self._end += cut
             tail = tail[cut:]
         self._tail = self._decode(tail)
-        return _join(self._kept, self._tail)
+        return join(self._kept, self._tail)
 
 
 def division(tail: Samples) -> int:
     """Return where to divide ``tail``: the middle of its last pause that leaves enough on both sides, or 0."""
     if len(tail) < LONGEST:
         return 0
-    power = np.mean(np.asarray(tail[: len(tail) // _HOP * _HOP], np.float64).reshape(-1, _HOP) ** 2, axis=1)
-    width = _PAUSE // _HOP
-    total = np.concatenate([[0.0], np.cumsum(power)])
-    level = 10 * np.log10((total[width:] - total[:-width]) / width + 1e-12)
+    level = _levels(tail)
     first, last = (SHORTEST_PIECE - _PAUSE // 2) // _HOP, (len(tail) - KEPT - _PAUSE // 2) // _HOP
     inside = level[first:last]
     pauses = np.flatnonzero(inside < level.max() - _PAUSE_DEPTH)
     if len(pauses):
-        # The last pause, and its quietest window.
-        run = pauses[pauses > pauses[-1] - width]
+        run = pauses[pauses > pauses[-1] - _WIDTH]
         best = int(run[np.argmin(inside[run])])
     elif len(tail) >= FORCED:
         best = int(np.argmin(inside))
@@ -77,17 +75,33 @@ def division(tail: Samples) -> int:
     return (first + best) * _HOP + _PAUSE // 2
 
 
+def quietest(samples: Samples, first: int, last: int) -> int:
+    """Return the middle of the quietest 0.2 s between samples ``first`` and ``last``."""
+    return first + int(np.argmin(_levels(samples[first:last]))) * _HOP + _PAUSE // 2
+
+
+def _levels(samples: Samples) -> NDArray[np.float64]:
+    """Level in dB of every window of 0.2 s, one each 10 ms."""
+    hops = len(samples) // _HOP
+    power = np.mean(np.asarray(samples[: hops * _HOP], np.float64).reshape(hops, _HOP) ** 2, axis=1)
+    total = np.concatenate([[0.0], np.cumsum(power)])
+    level: NDArray[np.float64] = 10 * np.log10((total[_WIDTH:] - total[:-_WIDTH]) / _WIDTH + 1e-12)
+    return level
+
+
 def as_written(piece: str, whole: str) -> str:
     """Return the beginning of ``whole`` that has the words of ``piece``, or ``piece`` where it has others."""
     words, written = piece.split(), whole.split()
-    if len(words) <= len(written) and all(_bare(a) == _bare(b) for a, b in zip(words, written, strict=False)):
+    if len(words) <= len(written) and all(bare(a) == bare(b) for a, b in zip(words, written, strict=False)):
         return " ".join(written[: len(words)])
     return piece
 
 
-def _bare(word: str) -> str:
-    return re.sub(r"\W", "", word.lower())
+def bare(text: str) -> str:
+    """Return the letters and digits of ``text`` in lower case."""
+    return re.sub(r"\W", "", text.lower())
 
 
-def _join(kept: str, tail: str) -> str:
+def join(kept: str, tail: str) -> str:
+    """Join the texts of two pieces."""
     return f"{kept} {tail}".strip()
