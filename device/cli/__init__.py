@@ -55,6 +55,8 @@ class CommandGroup(click.Group):
             return None
         command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
+        if not any("-v" in parameter.opts for parameter in command.params):
+            command.params.append(_verbose_option())
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -70,6 +72,28 @@ class CommandGroup(click.Group):
         """Write the examples."""
         with formatter.section("Examples"):
             formatter.write(EXAMPLES)
+
+
+def _verbose_option() -> click.Option:
+    """Make ``-v`` count after the command's name too, where people look for it."""
+    return click.Option(
+        ["-v", "--verbose"], count=True, hidden=True, expose_value=False, callback=_log_more, is_eager=True
+    )
+
+
+def _log_more(ctx: click.Context, _parameter: click.Parameter, times: int) -> None:
+    if times:
+        invocation = ctx.ensure_object(Invocation)
+        invocation.verbose += times
+        _set_up_log(invocation.verbose)
+
+
+def _set_up_log(verbose: int) -> None:
+    """Send the log to standard error: warnings, with ``-v`` what happens, with ``-vv`` everything."""
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "dragoman: %(message)s"
+    )
+    logging.getLogger().setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
 
 
 def _exists(name: str) -> bool:
@@ -93,9 +117,7 @@ def _overrides(_ctx: click.Context, _parameter: click.Parameter, given: Sequence
 
 
 @click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="Read this configuration file."
-)
+@click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="Read this configuration file.")
 @click.option(
     "--set",
     "overrides",
@@ -122,11 +144,7 @@ def cli(invocation: Invocation, file: Path | None, overrides: dict[str, str], ve
     invocation.config = file
     invocation.overrides = dict(overrides)
     invocation.verbose = verbose
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(
-        level=level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "dragoman: %(message)s",
-    )
+    _set_up_log(verbose)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -103,10 +103,17 @@ class TurnController:
             self._settle()
             return ended
 
-    def toggle(self, direction: int = 0) -> None:
-        """End the turn that runs, or begin one: what a key does that has no release."""
-        if not self.end():
-            self.begin(direction)
+    def toggle(self, direction: int | None = None) -> None:
+        """Do what a key does that has no release: begin a turn, hand it over to a direction, or end it.
+
+        With no direction whatever turn runs is ended, or the first direction's begins.
+        """
+        with self._changed:
+            running = self._turns.direction
+            if running is not None and direction in (None, running):
+                self.end()
+            else:
+                self.begin(direction or 0)
 
     def set_mode(self, mode: Trigger) -> None:
         """Change what starts a turn; one that runs ends."""

@@ -1,5 +1,6 @@
 """The command line's promises: help, lazy commands, one-line failures, exit codes, quiet pipes."""
 
+import logging
 import os
 import pty
 import signal
@@ -28,7 +29,9 @@ def dragoman(capsys, monkeypatch, tmp_path):
         out, err = capsys.readouterr()
         return ended.value.code, out, err
 
-    return run
+    level = logging.getLogger().level
+    yield run
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture
@@ -116,12 +119,13 @@ def test_failure_is_one_line_without_traceback(dragoman, command, error, code, l
     assert dragoman("doctor") == (code, "", f"dragoman: {line}\n")
 
 
-def test_verbose_shows_where_a_bug_is(dragoman, command):
+@pytest.mark.parametrize("arguments", [("-v", "doctor"), ("doctor", "-v")])
+def test_verbose_shows_where_a_bug_is(dragoman, monkeypatch, arguments):
     def doctor():
         raise RuntimeError("broken")
 
-    command(doctor)
-    code, _, err = dragoman("-v", "doctor")
+    monkeypatch.setattr("device.cli.doctor.doctor", click.command(doctor))
+    code, _, err = dragoman(*arguments)
     assert code == 1
     assert "Traceback" in err
     assert err.endswith("dragoman: RuntimeError: broken (this is a bug)\n")

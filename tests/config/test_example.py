@@ -66,9 +66,7 @@ SETTINGS = st.fixed_dictionaries(
         "models.prefer": st.dictionaries(
             st.text(st.characters(exclude_categories=("Cs",)), max_size=5), st.text(max_size=5), max_size=2
         ),
-        "audio.input": st.one_of(
-            st.none(), st.integers(0, 9), st.sampled_from(['a "b" \\ c', "mic", "ü\x7f"])
-        ),
+        "audio.input": st.one_of(st.none(), st.integers(0, 9), st.sampled_from(['a "b" \\ c', "mic", "ü\x7f"])),
         "endpoint.silence": st.floats(0.1, 2),
         "speech.enabled": st.booleans(),
         "directions": st.lists(

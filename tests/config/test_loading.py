@@ -179,9 +179,7 @@ def test_documented_variables_that_are_no_settings_are_let_be(monkeypatch, tmp_p
 
 def test_wrong_flags_are_told_by_their_names():
     assert problems(overrides={"mqtt.hots": "x"}) == ["--set mqtt.hots: unknown key; did you mean mqtt.host?"]
-    assert problems(overrides={"speech.volume": 7}) == [
-        "--set speech.volume: expected less than or equal to 1, not 7"
-    ]
+    assert problems(overrides={"speech.volume": 7}) == ["--set speech.volume: expected less than or equal to 1, not 7"]
     assert problems(overrides={"mqtt.host.name": "x"}) == ["--set mqtt.host.name: mqtt.host: expected text"]
 
 
@@ -279,9 +277,7 @@ def test_state_is_kept_where_configured_else_where_systemd_says_else_in_the_user
     assert state_directory(Settings(), {}) == Path.home() / ".local/state/dragoman"
 
 
-KEYS = st.sampled_from(
-    ["mqtt", "host", "port", "directions", "0", "1", "controls", "buttons", "pin", "x", "password"]
-)
+KEYS = st.sampled_from(["mqtt", "host", "port", "directions", "0", "1", "controls", "buttons", "pin", "x", "password"])
 
 
 @given(

@@ -69,11 +69,7 @@ SCALARS = st.one_of(
 )
 
 
-@given(
-    st.dictionaries(
-        KEYS, st.dictionaries(KEYS, SCALARS | st.lists(SCALARS, max_size=3), max_size=4), max_size=4
-    )
-)
+@given(st.dictionaries(KEYS, st.dictionaries(KEYS, SCALARS | st.lists(SCALARS, max_size=3), max_size=4), max_size=4))
 def test_every_key_of_any_document_is_found(document):
     expected, lines = {}, []
     for name, table in document.items():

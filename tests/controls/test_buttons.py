@@ -118,10 +118,9 @@ def test_commands_keys_and_modes_at_run_time(told):
         assert controller.begin(0)
         assert controller.direction == 0
         assert controller.end()
-        controller.toggle(1)
-        assert controller.direction == 1
-        controller.toggle(1)
-        assert controller.direction is None
+        for key, direction in ((1, 1), (0, 0), (0, None), (1, 1), (None, None), (None, 0), (None, None)):
+            controller.toggle(key)
+            assert controller.direction == direction
         controller.set_mode(Trigger.OPEN)
         assert controller.mode is Trigger.OPEN
         assert not controller.begin(0)
