@@ -32,9 +32,6 @@ log = logging.getLogger(__name__)
 OTHER_VARIABLES = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_MODELS", "DRAGOMAN_CATALOGUE"})
 """Documented environment variables that are no settings."""
 
-TEST_PREFIX = "DRAGOMAN_TEST_"
-"""Environment variables of the test suite."""
-
 SYSTEM_FILE = Path("/etc/dragoman/dragoman.toml")
 
 
@@ -83,13 +80,13 @@ class _Layers:
 
     def add_file(self, file: Path) -> None:
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else f"not UTF-8 at byte {error.start}"
             raise UsageError(f"{file}: cannot be read as configuration: {reason}") from None
         try:
             values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # ValueError: a number too long for Python, too
             raise ConfigError([_syntax_problem(file, text, str(error))]) from None
         self.places = {path: f"{file}:{line}" for path, line in key_lines(text).items()}
         self.values = values
@@ -101,8 +98,7 @@ class _Layers:
 
     def add_environment(self, environ: Mapping[str, str]) -> None:
         for name in sorted(environ):
-            other = name in OTHER_VARIABLES or name.startswith(TEST_PREFIX)
-            if name.upper().startswith(PREFIX) and not other and environ[name] != "":
+            if name.upper().startswith(PREFIX) and name not in OTHER_VARIABLES and environ[name] != "":
                 path = tuple(name[len(PREFIX) :].lower().split(DELIMITER))
                 self._add_text(path, environ[name], name)
 

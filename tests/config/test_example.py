@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.config import ConfigError, Loaded, Settings, load
@@ -83,6 +83,7 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(SETTINGS)
 def test_what_is_shown_can_be_saved_and_read_again(tmp_path_factory, overrides):
     try:

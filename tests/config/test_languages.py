@@ -1,7 +1,7 @@
 """Language tags are written the usual way; a wrong one is refused with the nearest that exists."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.config import canonical_language
@@ -42,6 +42,7 @@ def test_wrong_tags_are_refused_with_the_nearest(wrong, nearest):
         assert nearest in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_any_text_is_a_tag_in_its_usual_writing_or_is_refused(text):
     try:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.config import (
@@ -188,6 +188,35 @@ def test_syntax_errors_have_line_and_column(write):
     assert problems(file) == [f"{file}:2:8: not valid TOML: Invalid value"]
 
 
+def test_byte_order_mark_is_no_mistake(tmp_path):
+    file = tmp_path / "dragoman.toml"
+    file.write_text("[mqtt]\r\nport = 7\r\n", encoding="utf-8-sig", newline="")
+    assert load_settings(file).mqtt.port == 7
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = 1" + "0" * 10_000, "a = 1\na = 2", "[a]\n[a]", "\0"])
+def test_strange_files_are_refused_in_one_line(text, write):
+    (told,) = problems(write(text))
+    assert "not valid TOML" in told
+    assert "\n" not in told
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["[", "]", "[[", "mqtt", "port", "=", "1", '"', "'", "{", "}", "\n", ".", ",", "directions"])
+    )
+)
+def test_no_file_whatever_ends_in_anything_but_settings_or_a_clear_refusal(tmp_path_factory, pieces):
+    file = tmp_path_factory.mktemp("any") / "dragoman.toml"
+    file.write_text("".join(pieces))
+    try:
+        assert isinstance(load(file, environ={}).settings, Settings)
+    except ConfigError as error:
+        told = str(error).splitlines()
+        assert all(str(file) in line for line in told[len(told) > 1 :])
+
+
 def test_file_that_is_no_text(tmp_path):
     file = tmp_path / "dragoman.toml"
     file.write_bytes(b"[mqtt]\nhost = '\xff'")
@@ -280,6 +309,7 @@ def test_state_is_kept_where_configured_else_where_systemd_says_else_in_the_user
 KEYS = st.sampled_from(["mqtt", "host", "port", "directions", "0", "1", "controls", "buttons", "pin", "x", "password"])
 
 
+@settings(deadline=None)
 @given(
     path=st.lists(KEYS, min_size=1, max_size=4).map(".".join),
     value=st.one_of(

@@ -2,7 +2,7 @@
 
 import tomllib
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.config.places import key_lines
@@ -69,6 +69,7 @@ SCALARS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(KEYS, st.dictionaries(KEYS, SCALARS | st.lists(SCALARS, max_size=3), max_size=4), max_size=4))
 def test_every_key_of_any_document_is_found(document):
     expected, lines = {}, []

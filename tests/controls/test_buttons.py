@@ -1,8 +1,12 @@
 """Real gpiozero on mock pins, the controller's own thread and clock."""
 
 import logging
+import os
 import queue
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from gpiozero import Device
@@ -219,6 +223,29 @@ def test_lgpio_asked_for_by_name_is_an_error_where_there_is_none(monkeypatch):
     monkeypatch.setattr("device.controls.pins._lgpio_factory", _no_gpio)
     with pytest.raises(DragomanError, match="no GPIO: this machine has no"):
         open_factory(Pins.LGPIO)
+
+
+def test_loading_lgpio_leaves_the_working_folder_alone(tmp_path):
+    # The real module, too, makes its pipe in $LG_WD when it is imported, and leaves the process there.
+    code = 'import os\nos.chdir(os.environ["LG_WD"])\nopen(".lgd-nfy0", "x")\ndef __getattr__(name): return 0\n'
+    (tmp_path / "lgpio.py").write_text(code)
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o500)
+    code = (
+        "import os\nfrom device.config import Pins\nfrom device.controls import pins\n"
+        "pins.GPIO_CHIPS = '/dev/null'\nbefore = os.getcwd()\n"
+        "try: pins.open_factory(Pins.LGPIO)\nexcept Exception as error: print(error)\n"
+        "assert os.getcwd() == before\nprint(os.listdir(os.environ['LG_WD']), os.listdir())"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])}
+    environ.pop("LG_WD", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=home, env=environ, capture_output=True, text=True, check=True
+    )
+    told, folders = done.stdout.splitlines()
+    assert told.startswith("no GPIO: ")
+    assert folders == "['.lgd-nfy0'] []"
 
 
 def test_no_pins_by_configuration_says_nothing(told, caplog):

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.config import ButtonSettings, ControlSettings, Trigger
@@ -271,6 +271,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(Trigger), st.sampled_from([0.0, 0.03, 0.5]), EVENTS)
 def test_whatever_happens_turns_alternate_and_none_outlasts_the_longest(mode, debounce, events):
     longest = 10.0
@@ -311,6 +312,7 @@ def test_whatever_happens_turns_alternate_and_none_outlasts_the_longest(mode, de
     assert began is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0001, 0.2), st.booleans()), max_size=60))
 def test_presses_and_releases_alternate_and_the_last_level_counts(edges):
     machine = turns("hold", debounce=0.05, longest_turn=600)
