@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from device.cli.common import Invocation
+from device.cli.common import Invocation, complain
 from device.errors import DragomanError, UsageError
 
 COMMANDS = {
@@ -178,7 +178,7 @@ def _run(arguments: Sequence[str] | None, invocation: Invocation) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a traceback
         code, message = _verdict(error, invocation)
-        _complain(message)
+        complain(message)
         return code
     return result if isinstance(result, int) else 0
 
@@ -203,11 +203,6 @@ def _verdict(error: Exception, invocation: Invocation) -> tuple[int, str]:
         1,
         f"{what} ({'this is a bug' if invocation.verbose else 'this is a bug; run with -v for details'})",
     )
-
-
-def _complain(message: str) -> None:
-    with suppress(OSError):
-        print(f"dragoman: {message}", file=sys.stderr, flush=True)
 
 
 def _os_error(error: OSError) -> str:

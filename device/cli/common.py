@@ -67,7 +67,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
-
 def on_terminal() -> bool:
     """Whether a person watches: both outputs are a terminal, neither a pipe nor a file."""
     return sys.stdout.isatty() and sys.stderr.isatty()

@@ -1,6 +1,6 @@
 """The configuration: typed settings, and the only place that reads their file and environment."""
 
-from device.config.languages import canonical_language, nearest_language
+from device.config.languages import canonical_language
 from device.config.loading import (
     Loaded,
     find_file,
@@ -51,7 +51,6 @@ __all__ = [
     "find_file",
     "load",
     "load_settings",
-    "nearest_language",
     "read_secret",
     "state_directory",
 ]

@@ -44,7 +44,7 @@ def canonical_language(tag: str) -> str:
     """
     language, *rest = tag.strip().replace("_", "-").lower().split("-")
     if not _TAG.fullmatch("-".join([language, *rest])) or language not in NAMES:
-        nearest = nearest_language(tag)
+        nearest = _nearest(tag)
         known = f"; did you mean {nearest!r} ({NAMES[nearest]})?" if nearest else ""
         raise ValueError(f"not a language tag such as 'en' or 'pt-BR'{known}")
     return "-".join([language, *(_canonical_subtag(part) for part in rest)])
@@ -57,7 +57,7 @@ def _canonical_subtag(subtag: str) -> str:
     return subtag.title() if len(subtag) == 4 and subtag.isalpha() else subtag
 
 
-def nearest_language(tag: str) -> str | None:
+def _nearest(tag: str) -> str | None:
     """Find the known primary subtag that somebody who wrote ``tag`` most likely meant."""
     word = tag.strip().lower()
     head = re.split(r"[-_]", word)[0]
