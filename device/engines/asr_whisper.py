@@ -1,0 +1,197 @@
+"""Whisper on CTranslate2: many languages, and identification of the language.
+
+Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (https://arxiv.org/abs/2212.04356).
+Whisper was trained on windows of 30 s and usually computes all of it. CTranslate2 takes shorter windows: one
+that ends some silence after the speech costs a fifth to a tenth and reads nearly the same. What reads
+doubtfully is read once more in a wider window.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+from tokenizers import Tokenizer
+
+from device.engines.asr_growing import join, quietest
+from device.engines.asr_mel import HOP, log_mel
+from device.engines.modelfile import refuse_unknown_options, require_file
+from device.engines.protocols import Recognition, RecognitionSession, Recognizer
+from device.errors import DragomanError
+from device.events import SAMPLE_RATE, Samples
+from device.modelstore.catalogue import Model
+
+FILES = ("model.bin", "config.json", "tokenizer.json")
+WINDOW = 3000
+"""Frames of 10 ms that the model was trained on."""
+MARGIN = 200
+SHORTEST_WINDOW = 600
+_WIDER = 1500
+_LONGEST = WINDOW * HOP
+_SHORTEST = SAMPLE_RATE // 10
+_TOKENS_A_SECOND = 12
+_TOKENS_AT_LEAST = 24
+
+LOOP = 2.4
+"""Text that zlib shrinks more than this repeats itself (the paper's own limit)."""
+DOUBTFUL = -0.8
+"""Mean log-probability below which a short window is not trusted."""
+HOPELESS = -1.5
+NO_SPEECH = 0.6
+"""Probability of the token for "no speech" that, with a doubtful text, means nobody spoke (the paper's own)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one decode gave."""
+
+    text: str
+    log_prob: float
+    no_speech: float
+
+    @property
+    def loops(self) -> bool:
+        data = self.text.encode()
+        return len(data) / len(zlib.compress(data)) > LOOP
+
+    @property
+    def trusted(self) -> bool:
+        return self.log_prob >= DOUBTFUL and not self.loops
+
+    @property
+    def invented(self) -> bool:
+        return self.loops or self.log_prob < HOPELESS or (not self.trusted and self.no_speech > NO_SPEECH)
+
+
+class WhisperRecognizer:
+    """A loaded Whisper model; CTranslate2 queues concurrent calls by itself."""
+
+    suits_partials = True
+    incremental = False
+
+    def __init__(self, model: Model, native: ctranslate2.models.Whisper, tokenizer: Tokenizer) -> None:
+        self.model_id = model.id
+        self._native = native
+        self._tokenizer = tokenizer
+        known = {language_of(token) for token in tokenizer.get_vocab()} - {None}
+        wanted = {tag.split("-")[0] for tag in model.languages}
+        self.languages = frozenset(tag for tag in known if tag and (not wanted or tag in wanted))
+
+    def session(self, language: str) -> RecognitionSession:
+        """Begin an utterance spoken in ``language``.
+
+        Raises
+        ------
+        DragomanError
+            The model does not know the language.
+        """
+        if language not in self.languages:
+            raise DragomanError(f"model {self.model_id} does not understand {language!r}")
+        return _Session(self, language)
+
+    def detect_language(self, samples: Samples) -> list[tuple[str, float]]:
+        """Return the languages that ``samples`` may be spoken in, with probabilities, the likeliest first.
+
+        Only the first 30 s are heard. Languages that the catalogue entry leaves out are left out, and the
+        probabilities of the others add up to one.
+        """
+        if len(samples) < _SHORTEST:
+            return []
+        (heard,) = self._native.detect_language(self._features(samples[:_LONGEST], window_for(len(samples))))
+        known = [(language_of(token), float(share)) for token, share in heard]
+        kept = [(tag, share) for tag, share in known if tag in self.languages]
+        total = sum(share for _, share in kept) or 1.0
+        return [(tag, share / total) for tag, share in sorted(kept, key=lambda item: -item[1]) if tag]
+
+    def read(self, samples: Samples, language: str, window: int, *, unlike_itself: bool = False) -> _Reading:
+        """Decode up to 30 s of ``samples`` in a window of ``window`` frames.
+
+        With ``unlike_itself`` no three tokens come twice.
+        """
+        prompt = ["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>"]
+        (result,) = self._native.generate(
+            self._features(samples, window),
+            [prompt],
+            beam_size=1,
+            max_length=min(224, _TOKENS_AT_LEAST + _TOKENS_A_SECOND * len(samples) // SAMPLE_RATE),
+            return_scores=True,
+            return_no_speech_prob=True,
+            no_repeat_ngram_size=3 if unlike_itself else 0,
+        )
+        text = self._tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip()
+        return _Reading(text.replace("\ufffd", ""), float(result.scores[0]), float(result.no_speech_prob))
+
+    def _features(self, samples: Samples, window: int) -> ctranslate2.StorageView:
+        padded = np.zeros(window * HOP, np.float32)
+        padded[: len(samples)] = samples[: len(padded)]
+        return ctranslate2.StorageView.from_array(log_mel(padded, self._native.n_mels)[None])
+
+
+class _Session:
+    """Decodes the whole utterance at every call."""
+
+    def __init__(self, recognizer: WhisperRecognizer, language: str) -> None:
+        self._recognizer = recognizer
+        self._language = language
+
+    def recognize(self, samples: Samples, *, final: bool) -> Recognition:
+        text, weight, total = "", 0.0, 0.0
+        while len(samples) >= _SHORTEST:
+            cut = len(samples) if len(samples) <= _LONGEST else quietest(samples, _LONGEST // 2, _LONGEST)
+            reading = self._read(samples[:cut], final=final)
+            if reading and reading.text:
+                text = join(text, reading.text)
+                weight, total = weight + cut, total + cut * reading.log_prob
+            samples = samples[cut:]
+        return Recognition(text, self._language, math.exp(min(0.0, total / weight)) if weight else None)
+
+    def _read(self, samples: Samples, *, final: bool) -> _Reading | None:
+        reading = self._recognizer.read(samples, self._language, window_for(len(samples)))
+        if not reading.trusted and final:
+            wider = min(WINDOW, max(_WIDER, 2 * window_for(len(samples))))
+            again = self._recognizer.read(samples, self._language, wider, unlike_itself=reading.loops)
+            if reading.loops or again.log_prob > reading.log_prob:
+                reading = again
+        return None if reading.invented else reading
+
+
+def window_for(samples: int) -> int:
+    """Return how many frames of window to compute for so many samples."""
+    return min(WINDOW, max(SHORTEST_WINDOW, samples // HOP + MARGIN))
+
+
+def language_of(token: str) -> str | None:
+    """Return the language that a token like ``<|pt|>`` stands for, if it stands for one."""
+    name = token.removeprefix("<|").removesuffix("|>")
+    return name if len(token) == len(name) + 4 and 2 <= len(name) <= 3 and name.isalpha() else None
+
+
+def load(model: Model, folder: Path, threads: int) -> Recognizer:
+    """Load a Whisper model in CTranslate2's format, quantised to int8.
+
+    Raises
+    ------
+    DragomanError
+        A file is missing or damaged, or the model knows none of the entry's languages.
+    """
+    refuse_unknown_options(model, ())
+    paths = [require_file(model, folder, name) for name in FILES]
+    try:
+        native = ctranslate2.models.Whisper(
+            str(folder), device="cpu", compute_type="int8", inter_threads=1, intra_threads=max(1, threads)
+        )
+        tokenizer = Tokenizer.from_file(str(paths[2]))
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DragomanError(
+            f"model {model.id} in {folder} cannot be loaded ({reason}); run `dragoman models verify`"
+        ) from error
+    recognizer = WhisperRecognizer(model, native, tokenizer)
+    if not recognizer.languages:
+        raise DragomanError(f"model {model.id} knows none of the languages {', '.join(model.languages)}")
+    recognizer.read(np.zeros(SAMPLE_RATE, np.float32), min(recognizer.languages), SHORTEST_WINDOW)
+    return recognizer
