@@ -220,7 +220,14 @@ def _row(model: Model, state: str) -> tuple[str, ...]:
         marks.append("default")
     if not model.verified:
         marks.append("not verified")
-    return (model.id, _languages(model), human(model.size), model.licence, ", ".join(marks))
+    return (model.id, _languages(model), _size(model), model.licence, ", ".join(marks))
+
+
+def _size(model: Model) -> str:
+    known = sum(file.size or 0 for file in model.files)
+    if model.size is None:
+        return f"~{human(known)}" if known else "?"
+    return human(known)
 
 
 def _languages(model: Model) -> str:

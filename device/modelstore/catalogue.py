@@ -61,6 +61,9 @@ ENGINES = (
     "piper",
     "kokoro",
     "silero",
+    "sherpa-denoiser",
+    "sherpa-speaker",
+    "sherpa-segmentation",
     "none",
 )
 

@@ -1,6 +1,7 @@
 """The catalogue that ships is right, and a mistake in one is a line that says where."""
 
 import tomllib
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from device.errors import DragomanError, UsageError
 from device.modelstore.catalogue import Catalogue, ModelFile, Variant
 from device.modelstore.choice import models_for
 from device.modelstore.loading import load_catalogue, load_model, packaged_folder, safe_name
-from device.modelstore.sources import HubFile, Member, parse_source
+from device.modelstore.sources import Address, HubFile, Member, parse_source
 from device.modelstore.store import ModelStore
 from tests.modelstore.support import model, write_catalogue
 
@@ -72,12 +73,16 @@ def test_a_device_in_the_field_needs_no_package_manager(shipped):
                 assert isinstance(parse_source(file.sources[0])[0], HubFile), f"{entry.id}/{file.name}"
 
 
-def test_no_registry_s_host_is_named():
-    for path in packaged_folder().glob("*.toml"):
-        text = path.read_text()
-        assert "pypi" not in text
-        assert "npmjs" not in text
-        assert "pythonhosted" not in text
+def test_sources_name_only_the_publishers_own_servers(shipped):
+    """Where packages come from is the user's own setting, so no address of an index is written down."""
+    parts = {p for m in shipped.values() for f in m.files for source in f.sources for p in parse_source(source)}
+    hosts = {urlsplit(part.url).netloc for part in parts if isinstance(part, Address)}
+    assert hosts == {
+        "download.moonshine.ai",
+        "github.com",
+        "media.githubusercontent.com",
+        "raw.githubusercontent.com",
+    }
 
 
 def test_many_languages_and_voices_are_described(shipped):
@@ -238,3 +243,23 @@ def test_no_file_name_leads_out_of_the_folder(name):
 def test_entries_are_plain_toml_that_names_its_licence():
     for path in packaged_folder().glob("*.toml"):
         assert tomllib.loads(path.read_text())["licence"]
+
+
+def test_options_of_sherpa_onnx_models_are_its_constructors_own(shipped):
+    """A wrong option would end the process only when somebody loads the model."""
+    import inspect
+
+    import sherpa_onnx
+
+    classes = {"sherpa-offline": sherpa_onnx.OfflineRecognizer, "sherpa-online": sherpa_onnx.OnlineRecognizer}
+    for entry in shipped.values():
+        if entry.engine in classes:
+            given = dict(entry.options)
+            files = given.pop("files")
+            constructor = getattr(classes[entry.engine], f"from_{given.pop('type')}")
+            parameters = inspect.signature(constructor).parameters
+            assert {*given, *files} <= set(parameters), entry.id
+            needed = {n for n, p in parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD}
+            assert needed <= {*given, *files}, entry.id
+            there = {f.name for f in entry.files} | {name for step in entry.derived for name in step.outputs}
+            assert set(files.values()) <= there, entry.id
