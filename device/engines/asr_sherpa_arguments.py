@@ -67,9 +67,7 @@ def constructor(model: Model, folder: Path, recognizer: type) -> tuple[Callable[
         hint = _nearest(str(kind), types)
         raise DragomanError(f"model {model.id}: engine {model.engine} has no type {kind!r}; {hint}")
     factory = getattr(recognizer, _FACTORY + kind)
-    parameters = {
-        name: item for name, item in inspect.signature(factory).parameters.items() if name not in _OWN
-    }
+    parameters = {name: item for name, item in inspect.signature(factory).parameters.items() if name not in _OWN}
     files = options.pop("files", {})
     if not isinstance(files, Mapping):
         raise DragomanError(f"model {model.id}: [options.files] must be a table of argument = file name")

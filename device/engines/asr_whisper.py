@@ -28,8 +28,8 @@ from device.modelstore.catalogue import Model
 FILES = ("model.bin", "config.json", "tokenizer.json")
 WINDOW = 3000
 """Frames of 10 ms that the model was trained on."""
-MARGIN = 200
-SHORTEST_WINDOW = 600
+MARGIN = 300
+SHORTEST_WINDOW = 800
 _WIDER = 1500
 _LONGEST = WINDOW * HOP
 _SHORTEST = SAMPLE_RATE // 10

@@ -88,9 +88,7 @@ def load(model: Model, folder: Path, settings: EndpointSettings) -> VoiceActivit
     try:
         inputs = {item.name for item in onnxruntime.InferenceSession(str(path)).get_inputs()}
     except Exception as error:
-        raise DragomanError(
-            f"model {model.id}: {path} cannot be read; run `dragoman models verify`"
-        ) from error
+        raise DragomanError(f"model {model.id}: {path} cannot be read; run `dragoman models verify`") from error
     if not any(names <= inputs for names in _STATE_INPUTS):
         raise DragomanError(f"model {model.id}: {path} is not a Silero VAD of version 4 or 5")
     return SileroVad(path, settings.threshold)
