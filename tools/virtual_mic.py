@@ -134,7 +134,6 @@ class VirtualMicrophone:
             "PULSE_RUNTIME_PATH": str(self._directory / "run"),
             "PULSE_STATE_PATH": str(self._directory / "state"),
             "PULSE_COOKIE": str(self._directory / "home" / "cookie"),
-            "XDG_CONFIG_HOME": str(self._directory / "home"),
             "JACK_NO_START_SERVER": "1",
         }
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from device.audio.devices import AudioDevice, Direction, choose, list_devices
 from device.audio.files import probe, read_multichannel
-from device.audio.portaudio import portaudio
+from device.audio.portaudio import hurry, portaudio
 from device.audio.reports import AudioReport, Happening, OnReport, ignore
 from device.audio.resample import Resampler
 from device.config import AudioSettings
@@ -174,10 +174,14 @@ class _Intake:
     def __init__(self, blocks: int) -> None:
         self._limit = blocks
         self._dropped = 0
+        self._hurried = False
         # SimpleQueue.put is one C call that neither blocks nor waits for the reader.
         self.blocks: queue.SimpleQueue[tuple[bytes, int, int, float] | None] = queue.SimpleQueue()
 
     def callback(self, data: bytes, frames: int, _timing: object, status: int) -> tuple[None, int]:
+        if not self._hurried:
+            self._hurried = True
+            hurry()
         if self.blocks.qsize() >= self._limit:
             self._dropped += frames
         else:

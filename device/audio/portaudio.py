@@ -7,6 +7,7 @@ the streams of capture and playback are opened here, and a search for new device
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,25 @@ import pyaudio
 
 from device.audio.quiet import quiet, silence_handlers
 
+_PRIORITY = 5
+_NICE = -11
+
 Release = Callable[[], bool]
 """Asked to close its stream for a moment; false when that would be heard."""
+
+
+def hurry() -> None:
+    """Ask that this thread, which a device waits for, be run before those that compute.
+
+    Real-time scheduling needs a permission (``LimitRTPRIO=`` in a unit), a better nice value another; without either
+    nothing changes.
+    """
+    thread = threading.get_native_id()
+    try:
+        os.sched_setscheduler(thread, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, _NICE)
 
 
 class PortAudio:

@@ -95,9 +95,18 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def likeness(heard: NDArray[np.float32], played: NDArray[np.float32]) -> float:
-    """Return the highest normalised correlation of what was played with any stretch of what was heard."""
+    """Return the highest normalised correlation of what was played with any stretch of what was heard.
+
+    It is the median over short parts of what was played, each found by itself: a busy machine makes PulseAudio
+    stumble here and there.
+    """
     size = len(heard) + len(played)
-    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
-    at = int(np.argmax(product[: len(heard)]))
-    stretch = heard[at : at + len(played)]
-    return float(product[at] / (np.linalg.norm(stretch) * np.linalg.norm(played) + 1e-9))
+    spectrum = np.fft.rfft(heard, size)
+    found = []
+    parts = np.array_split(played, 30)
+    for part in [part for part in parts if np.std(part) > 0.3 * np.std(played)]:
+        product = np.fft.irfft(spectrum * np.conj(np.fft.rfft(part, size)), size)
+        at = int(np.argmax(product[: len(heard)]))
+        stretch = heard[at : at + len(part)]
+        found.append(product[at] / (np.linalg.norm(stretch) * np.linalg.norm(part) + 1e-9))
+    return float(np.median(found))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from device.audio import capture as module
 from device.audio.capture import Capture, FileCapture, _Clock, mean_of_channels, open_capture
+from device.audio.portaudio import portaudio
 from device.audio.reports import Happening
 from device.config import AudioSettings
 from device.errors import DragomanError
@@ -148,6 +149,20 @@ def test_a_microphone_that_vanishes_is_found_again_and_the_clock_stays_true(virt
     virtual_mic.play(played)
     watch.until_heard(24_000)
     assert likeness(watch.audio[-120_000:, 2], played[:, 2]) > 0.9
+
+
+@pytest.mark.e2e
+def test_a_search_for_other_devices_costs_the_microphone_only_a_moment(virtual_mic, capturing, watch):  # noqa: F811
+    capturing(FOUR)
+    watch.until_reported(Happening.FOUND)
+    watch.until_heard(48_000)
+    assert not portaudio.rescan(urgent=False)  # no card has come or gone: not worth an interruption
+    before, began = watch.frames, time.monotonic()
+    assert portaudio.rescan(urgent=True)
+    watch.until_reported(Happening.FOUND, 2)
+    watch.until_heard(48_000)
+    assert (watch.frames - before) / 48_000 == pytest.approx(time.monotonic() - began, abs=0.3)
+    assert not watch.of(Happening.LOST)
 
 
 @pytest.mark.e2e

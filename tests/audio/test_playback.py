@@ -4,6 +4,7 @@ import threading
 import time
 
 import numpy as np
+import pyaudio
 import pytest
 import soundfile
 import soxr
@@ -183,6 +184,24 @@ def test_a_cut_reaches_the_ear_within_50_ms(virtual_mic, playing, watch):  # noq
     player = playing("virtual_speaker")
     watch.until_reported(Happening.FOUND)
     assert module._PERIOD + player._output.latency + module._FADE <= 0.05
+
+
+@pytest.mark.e2e
+def test_a_device_that_is_not_fed_in_time_is_given_more_to_hold(virtual_mic, playing, watch):  # noqa: F811
+    player = playing("virtual_speaker")
+    watch.until_reported(Happening.FOUND)
+    player.play(tone(30.0), 22_050)
+    watch.until(lambda: watch.playing == [True], "the beginning")
+    before, output = player._period, player._output
+    until(lambda: not output._feed.empty)
+    for _ in range(module._STRAINED_AFTER):
+        output._callback(None, 64, None, pyaudio.paOutputUnderflow)
+    assert watch.until_reported(Happening.UNDERRUN).count >= module._STRAINED_AFTER
+    assert player._output is output  # not while it speaks
+    player.stop()
+    until(lambda: player._period > before and player._output not in {None, output})
+    player.play(tone(0.2), 22_050)
+    watch.until(lambda: watch.playing == [True, False, True, False], "speech afterwards")
 
 
 @pytest.mark.e2e
