@@ -1,8 +1,13 @@
 """The device's end of the broker: one thread that connects, publishes, listens, and comes back.
 
-Order is guaranteed by having one outbox entry in flight: MQTT 5 promises that no QoS 1 message is received
-after a later one, also across reconnects, only where one is unacknowledged at a time (OASIS MQTT 5.0, 4.6).
+Order is guaranteed by having one outbox entry in flight: with more, one that the broker refuses would be overtaken
+by those behind it, and MQTT itself keeps QoS 1 messages in order across reconnects only where one at a time is
+unacknowledged (OASIS MQTT 5.0, 4.6).
 Everything else may overtake the outbox, so a partial or a state never waits behind a backlog of finals.
+
+Two precautions serve brokers that are killed and forget: subscribers get time to come back, and what was
+acknowledged in the last seconds is said again (see :class:`Pace` and :data:`RECENT_SECONDS`). So a repeat may
+come after a later final; the first appearances are always in order.
 """
 
 from __future__ import annotations
@@ -46,6 +51,9 @@ MOST_IN_FLIGHT = 8
 """QoS 1 messages without acknowledgement, all lanes together; the outbox has one of them."""
 STABLE = 10.0
 """A connection that lived this many seconds was a good one: the next attempt is made at once."""
+RECENT_SECONDS = 10.0
+"""Entries acknowledged in the last seconds of a connection that broke are sent again: a broker that was killed
+took what it had neither saved nor its subscribers read with it. Readers know repeats by utterance and sequence."""
 TICK = 1.0
 """Longest time the thread waits for anything, in seconds."""
 
@@ -158,6 +166,8 @@ class MqttPublisher:
         self._topic_holds: dict[str, _Hold] = {}
         self._queue_hold: _Hold | None = None
         self._parked: set[int] = set()
+        self._broken = False
+        """The last connection ended without the broker's farewell."""
         self._refusal: str | None = None
         self._connected_at = 0.0
         self._ticked_at = 0.0
@@ -275,7 +285,8 @@ class MqttPublisher:
             self._pump(connection)
             connection.step(self._patience(), self._waker)
             self._watch(connection)
-            self._tick()
+            if self._tick():
+                self._outbox.purge(RECENT_SECONDS)
         self._end(connection)
 
     def _begin(self, connection: Connection) -> None:
@@ -289,6 +300,8 @@ class MqttPublisher:
             self.link = Link.CONNECTED
             for held in self._retained.values():
                 held.sent = -1
+        if self._broken or not connection.session_present:
+            self._outbox.doubt()
         connection.subscribe(self._topics.subscriptions)
         if (mid := connection.publish(self._availability(ONLINE), retain=True)) is not None:
             self._flight.retained[mid] = (self._topics.topic(AVAILABILITY), 0)
@@ -298,6 +311,8 @@ class MqttPublisher:
 
     def _end(self, connection: Connection) -> None:
         flight, self._flight = self._flight, _Flight()
+        self._outbox.purge(RECENT_SECONDS)
+        self._broken = not connection.farewell
         with self._lock:
             self.link = Link.AWAY
             unsent = [item for item in self._volatile if item[1].qos > 0]
@@ -333,11 +348,9 @@ class MqttPublisher:
         if flight.entry is not None or len(flight) >= room or connection.lost is not None:
             return
         while (entry := self._next_entry()) is not None:
-            message = Message(
-                entry.topic, entry.payload, entry.qos, Lane.DURABLE, properties=entry.properties
-            )
+            message = Message(entry.topic, entry.payload, entry.qos, Lane.DURABLE, properties=entry.properties)
             if connection.too_large(message):
-                self._park(entry, PACKET_TOO_LARGE)
+                self._entry_acknowledged(entry, PACKET_TOO_LARGE)
                 continue
             self._before_sending()
             mid = connection.publish(message, retain=entry.retain)
@@ -404,12 +417,15 @@ class MqttPublisher:
             _LOG.error("the broker refuses the device's own commands: %s", connection.subscription_refused)
             connection.subscription_refused = None
 
-    def _tick(self) -> None:
+    def _tick(self) -> bool:
+        """Do what is due once a second; True when it was."""
         now = time.monotonic()
-        if now - self._ticked_at >= TICK:
-            self._ticked_at = now
-            self._outbox.retry()
-            self._on_tick()
+        if now - self._ticked_at < TICK:
+            return False
+        self._ticked_at = now
+        self._outbox.retry()
+        self._on_tick()
+        return True
 
     def _acknowledged(self, mid: int, reason: int) -> None:
         """Take one PUBACK."""
@@ -432,15 +448,17 @@ class MqttPublisher:
         now = time.monotonic()
         if reason == NO_MATCHING_SUBSCRIBERS and now - self._connected_at < self._pace.subscriber_grace:
             self._queue_hold = _Hold(now + 0.25, 0.25)
-        elif reason < 0x80:
-            self._outbox.delete(entry.id)
+            return
+        if reason < 0x80:
+            self._outbox.acknowledge(entry.id)
             self._queue_hold = None
             self._topic_holds.pop(entry.topic, None)
             if self._refusal is not None and not self._topic_holds and not self._parked:
                 self._refusal = None
                 self._on_alert(REFUSED_ALERT, None)
-        elif reason == PAYLOAD_FORMAT_INVALID:
-            self._park(entry, reason)
+        elif reason in (PAYLOAD_FORMAT_INVALID, PACKET_TOO_LARGE):
+            self._parked.add(entry.id)  # it stays in the outbox, and the next has its turn
+            self._refused(entry, reason)
         elif reason in (NOT_AUTHORIZED, TOPIC_NAME_INVALID):
             last = self._topic_holds.get(entry.topic)
             wait = min(last.wait * 2, self._pace.hold_longest) if last else self._pace.hold_first
@@ -451,11 +469,6 @@ class MqttPublisher:
             wait = max(wait, self._pace.quota_first)
             self._queue_hold = _Hold(now + wait, wait)
             self._refused(entry, reason)
-
-    def _park(self, entry: Entry, reason: int) -> None:
-        """Leave an entry that cannot be sent on this connection in the outbox, and go on with the next."""
-        self._parked.add(entry.id)
-        self._refused(entry, reason)
 
     def _refused(self, entry: Entry, reason: int) -> None:
         text = (

@@ -70,6 +70,8 @@ class Connection:
     ) -> None:
         self.lost: str | None = None
         """Why the connection ended, once it has."""
+        self.farewell = False
+        """Whether the end was announced, by the broker or by :meth:`close`."""
         self.receive_maximum = DEFAULT_RECEIVE_MAXIMUM
         """Unacknowledged publishes the broker takes."""
         self.maximum_packet: int | None = None
@@ -106,9 +108,7 @@ class Connection:
             wishes.SessionExpiryInterval = SESSION_EXPIRY
             wishes.ReceiveMaximum = RECEIVE_MAXIMUM
             wishes.MaximumPacketSize = LARGEST_INCOMING
-            self._client.connect(
-                settings.host, settings.port, settings.keepalive, clean_start=False, properties=wishes
-            )
+            self._client.connect(settings.host, settings.port, settings.keepalive, clean_start=False, properties=wishes)
             if isinstance(sock := self._client.socket(), socket.socket):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except ssl.SSLError as error:
@@ -193,6 +193,7 @@ class Connection:
         farewell.SessionExpiryInterval = 0
         self._client.disconnect(properties=farewell)
         self.lost = self.lost or "closed"
+        self.farewell = True
         while self._client.want_write() and self._client.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS:
             pass
         self._abandon()
@@ -238,7 +239,8 @@ class Connection:
         _properties: Properties | None,
     ) -> None:
         if self.lost is None:
-            who = "the broker ended the connection" if flags.is_disconnect_packet_from_server else "lost"
+            self.farewell = flags.is_disconnect_packet_from_server
+            who = "the broker ended the connection" if self.farewell else "the connection was lost"
             self.lost = f"{who}: {str(reason).lower()}"
 
     def _published(

@@ -2,14 +2,18 @@
 
 One SQLite file in write-ahead mode. ``synchronous=FULL`` makes a commit fsync the log once, so an entry is
 on the disk when :meth:`Outbox.put` returns; a rollback journal would pay two or three fsyncs for the same
-promise (https://sqlite.org/wal.html). Deletions are committed without fsync: one that a power cut takes back
-only sends an entry again, and delivery is at least once anyway. ``locking_mode=EXCLUSIVE`` keeps a second
+promise (https://sqlite.org/wal.html). Acknowledgements are committed without fsync: one that a power cut takes
+back only sends an entry again, and delivery is at least once anyway. ``locking_mode=EXCLUSIVE`` keeps a second
 process out.
+
+An acknowledged entry stays in the file until it is purged. Those of a process that died are waiting again when
+the next one opens the file, for nobody knows whether the broker lived long enough to pass them on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -22,6 +26,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from device.errors import DragomanError
 
@@ -30,14 +35,18 @@ _LOG = logging.getLogger(__name__)
 SCHEMA = 1
 ROW_OVERHEAD = 64
 """Bytes that a row is taken to cost beside its topic, payload and properties."""
+MOST_ACKNOWLEDGED = 5000
+"""Acknowledged entries that are kept until they are purged; the oldest go when there are more."""
 RETRY_SECONDS = 1.0
 """Shortest time between two attempts to write to a disk that refused."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
     id INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL,
-    retain INTEGER NOT NULL, kind TEXT NOT NULL, properties TEXT NOT NULL, size INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS diagnostics ON entries (id) WHERE kind = 'diagnostic';
+    retain INTEGER NOT NULL, kind TEXT NOT NULL, properties TEXT NOT NULL, size INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS waiting ON entries (id) WHERE acknowledged = 0;
+CREATE INDEX IF NOT EXISTS diagnostics ON entries (id) WHERE kind = 'diagnostic' AND acknowledged = 0;
 CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _COLUMNS = "id, topic, payload, qos, retain, kind, properties"
@@ -120,7 +129,10 @@ class Outbox:
         self._disk_depth = 0
         self._memory: deque[Entry] = deque()
         self._memory_used = 0
-        self._acknowledged: set[int] = set()
+        self._acknowledged: deque[tuple[float, int, int]] = deque()
+        """When, id and size of the acknowledged entries that are still in the file."""
+        self._unwritten: set[int] = set()
+        """Ids whose acknowledgement the disk refused so far."""
         self._refused_at = 0.0
         with self._lock:
             self._try_open()
@@ -128,7 +140,7 @@ class Outbox:
     @property
     def depth(self) -> int:
         """Number of entries that wait."""
-        return self._disk_depth + len(self._memory) - len(self._acknowledged)
+        return self._disk_depth + len(self._memory) - len(self._unwritten)
 
     @property
     def bytes_used(self) -> int:
@@ -171,11 +183,11 @@ class Outbox:
         """Return the oldest entry that is neither acknowledged nor to be skipped; None when there is none."""
         with self._lock:
             self._write_memory()
-            skipped = {*skip_ids, *self._acknowledged}
+            skipped = {*skip_ids, *self._unwritten}
             if self._connection is not None and self._disk_depth > 0:
                 marks = ",".join("?" * len(skip_topics)), ",".join("?" * len(skipped))
                 query = (
-                    f"SELECT {_COLUMNS} FROM entries WHERE topic NOT IN ({marks[0]})"
+                    f"SELECT {_COLUMNS} FROM entries WHERE acknowledged = 0 AND topic NOT IN ({marks[0]})"
                     f" AND id NOT IN ({marks[1]}) ORDER BY id LIMIT 1"
                 )
                 try:
@@ -190,8 +202,8 @@ class Outbox:
                     return entry
             return None
 
-    def delete(self, entry_id: int) -> None:
-        """Forget an entry that the broker acknowledged; one that is no longer there is ignored."""
+    def acknowledge(self, entry_id: int) -> None:
+        """Note that the broker has an entry: it waits no longer. One that is no longer there is ignored."""
         with self._lock:
             if self._closed:
                 return
@@ -200,8 +212,30 @@ class Outbox:
                     self._memory.remove(entry)
                     self._memory_used -= entry.size
                     return
-            self._acknowledged.add(entry_id)
-            self._forget_acknowledged()
+            self._unwritten.add(entry_id)
+            self._write_acknowledgements()
+            if len(self._acknowledged) > MOST_ACKNOWLEDGED:
+                self._purge(len(self._acknowledged) - MOST_ACKNOWLEDGED // 2)
+
+    def purge(self, seconds: float) -> None:
+        """Delete the entries that were acknowledged more than ``seconds`` ago."""
+        with self._lock:
+            oldest = time.monotonic() - seconds
+            self._purge(sum(1 for moment, _, _ in self._acknowledged if moment <= oldest))
+
+    def doubt(self) -> None:
+        """Let the acknowledged entries that were not purged wait again, in their old places."""
+        with self._lock:
+            if self._connection is None or not self._acknowledged:
+                return
+            try:
+                self._connection.execute("UPDATE entries SET acknowledged = 0 WHERE acknowledged = 1")
+            except sqlite3.Error as error:
+                self._failed(error)
+                return
+            self._disk_depth += len(self._acknowledged)
+            self._disk_bytes += sum(size for _, _, size in self._acknowledged)
+            self._acknowledged.clear()
 
     def remember_retained(self, topic: str) -> None:
         """Note that the broker may hold a retained message that must not outlive its cause."""
@@ -218,9 +252,7 @@ class Outbox:
             if self._connection is None:
                 return []
             try:
-                return [
-                    row[0] for row in self._connection.execute("SELECT topic FROM retained ORDER BY topic")
-                ]
+                return [row[0] for row in self._connection.execute("SELECT topic FROM retained ORDER BY topic")]
             except sqlite3.Error as error:
                 self._failed(error)
                 return []
@@ -233,22 +265,21 @@ class Outbox:
             if self._connection is None:
                 self._reopen()
             self._write_memory()
-            self._forget_acknowledged()
-            if self._connection is not None and not self._memory and not self._acknowledged:
+            self._write_acknowledgements()
+            if self._connection is not None and not self._memory and not self._unwritten:
                 self.problem = None
 
     def close(self) -> None:
-        """Write what can be written and let the file go. Entries that are only in memory are lost."""
+        """Write what can be written, purge, and let the file go. Entries that are only in memory are lost."""
         with self._lock:
             if self._closed:
                 return
             self._refused_at = 0.0
             self.retry()
+            self._purge(len(self._acknowledged))
             self._closed = True
             if self._memory:
-                _LOG.error(
-                    "%d messages could not be written to %s and are lost", len(self._memory), self.path
-                )
+                _LOG.error("%d messages could not be written to %s and are lost", len(self._memory), self.path)
             self._disconnect()
 
     def _make_room(self, entry: Entry) -> list[tuple[int, int]]:
@@ -256,7 +287,7 @@ class Outbox:
         missing = self.bytes_used + entry.size - self.max_bytes
         victims: list[tuple[int, int]] = []
         if missing > 0 and self._connection is not None:
-            query = "SELECT id, size FROM entries WHERE kind = 'diagnostic' ORDER BY id"
+            query = "SELECT id, size FROM entries WHERE kind = 'diagnostic' AND acknowledged = 0 ORDER BY id"
             try:
                 for victim in self._connection.execute(query):
                     victims.append(victim)
@@ -284,7 +315,7 @@ class Outbox:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany("DELETE FROM entries WHERE id = ?", [(v[0],) for v in victims])
                 connection.executemany(
-                    "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
                     [
                         (e.id, e.topic, e.payload, e.qos, e.retain, e.kind.value, _dump(e.properties), e.size)
                         for e in entries
@@ -320,25 +351,45 @@ class Outbox:
             self._memory_used = 0
             self.problem = None
 
-    def _forget_acknowledged(self) -> None:
+    def _write_acknowledgements(self) -> None:
         connection = self._connection
-        if not self._acknowledged or connection is None:
+        if not self._unwritten or connection is None:
             return
-        marks = ",".join("?" * len(self._acknowledged))
+        marks = ",".join("?" * len(self._unwritten))
+        statement = f"UPDATE entries SET acknowledged = 1 WHERE id IN ({marks}) RETURNING id, size"
+        rows = self._execute_lazily(statement, tuple(self._unwritten))
+        if rows is None:
+            return
+        now = time.monotonic()
+        self._acknowledged.extend((now, number, size) for number, size in rows)
+        self._disk_bytes -= sum(size for _, size in rows)
+        self._disk_depth -= len(rows)
+        self._unwritten.clear()
+
+    def _purge(self, count: int) -> None:
+        """Delete the ``count`` entries that were acknowledged first."""
+        if count == 0 or self._connection is None:
+            return
+        numbers = [number for _, number, _ in itertools.islice(self._acknowledged, count)]
+        statement = "DELETE FROM entries WHERE acknowledged = 1 AND id IN (SELECT value FROM json_each(?))"
+        if self._execute_lazily(statement, (json.dumps(numbers),)) is not None:
+            for _ in range(count):
+                self._acknowledged.popleft()
+
+    def _execute_lazily(self, statement: str, values: tuple[Any, ...]) -> list[Any] | None:
+        """Execute without waiting for the disk, and return the rows; None when it failed."""
+        connection = self._connection
+        if connection is None:
+            return None
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
-            rows = connection.execute(
-                f"DELETE FROM entries WHERE id IN ({marks}) RETURNING size", tuple(self._acknowledged)
-            ).fetchall()
-            connection.execute("PRAGMA synchronous = FULL")
+            return connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
+            self._failed(error)
+            return None
+        finally:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("PRAGMA synchronous = FULL")
-            self._failed(error)
-            return
-        self._disk_bytes -= sum(row[0] for row in rows)
-        self._disk_depth -= len(rows)
-        self._acknowledged.clear()
 
     def _failed(self, error: sqlite3.Error) -> None:
         """Note why the disk refused; replace a file that turned out to be damaged."""
@@ -346,9 +397,7 @@ class Outbox:
         if _code(error) in _DAMAGED:
             self._replace_damaged(error)
             return
-        problem = (
-            f"{self.path} cannot be written ({error}): free or repair the disk; transcripts wait in memory"
-        )
+        problem = f"{self.path} cannot be written ({error}): free or repair the disk; transcripts wait in memory"
         if self.problem is None:
             _LOG.error("%s", problem)
         self.problem = problem
@@ -389,10 +438,9 @@ class Outbox:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA:
             self._disconnect()
-            raise DragomanError(
-                f"{self.path} was written by a newer Dragoman: update this one or move the file"
-            )
+            raise DragomanError(f"{self.path} was written by a newer Dragoman: update this one or move the file")
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+        connection.execute("UPDATE entries SET acknowledged = 0 WHERE acknowledged = 1")
         _sync_folder(folder)
         row = connection.execute("SELECT coalesce(max(id), 0), coalesce(sum(size), 0), count(*) FROM entries")
         last, self._disk_bytes, self._disk_depth = row.fetchone()
@@ -413,9 +461,7 @@ class Outbox:
             self._open()
         except (OSError, sqlite3.Error) as failure:
             self._disconnect()
-            self.problem = (
-                f"{self.path} is damaged and cannot be replaced ({failure}); transcripts wait in memory"
-            )
+            self.problem = f"{self.path} is damaged and cannot be replaced ({failure}); transcripts wait in memory"
             _LOG.error("%s", self.problem)
             return
         self.set_aside = aside
@@ -424,6 +470,7 @@ class Outbox:
             self.recovered += len(readable)
             self._next_id = max(self._next_id, readable[-1].id + 1)
         self._acknowledged.clear()
+        self._unwritten.clear()
         _LOG.error(
             "%s was damaged (%s): set aside as %s, %d messages read back",
             self.path,

@@ -144,9 +144,7 @@ class MqttRoom:
         mode: str | None = None,
     ) -> None:
         """Publish what the device is doing; ``directions`` are pairs of a source language and its targets."""
-        self._send(
-            self.topics.state(state, directions, direction=direction, volume=volume, muted=muted, mode=mode)
-        )
+        self._send(self.topics.state(state, directions, direction=direction, volume=volume, muted=muted, mode=mode))
 
     def button(self, name: str, action: str) -> None:
         """Publish what a button did: ``press``, ``release``, ``hold`` or ``double_press``."""
@@ -211,11 +209,7 @@ class MqttRoom:
     def _tick(self) -> None:
         self._look_after_outbox()
         outbox = self._outbox
-        if (
-            outbox is not None
-            and outbox.problem is None
-            and outbox.bytes_used < FULL_UNTIL * outbox.max_bytes
-        ):
+        if outbox is not None and outbox.problem is None and outbox.bytes_used < FULL_UNTIL * outbox.max_bytes:
             self.alert(FULL_ALERT, None)
         self._ticks += 1
         if self._ticks % DIAG_TICKS == 0 and self._outbox is not None and self._publisher is not None:

@@ -143,9 +143,7 @@ class Topics:
         properties = dict(JSON_PROPERTIES)
         if row.expiry is not None:
             properties["MessageExpiryInterval"] = row.expiry
-        return Message(
-            self.topic(row, name), encode(body), row.qos, row.lane, row.kind, row.expiry, properties
-        )
+        return Message(self.topic(row, name), encode(body), row.qos, row.lane, row.kind, row.expiry, properties)
 
     def event(self, event: Event) -> Message | None:
         """Return what is said about ``event``; None for events that have no topic."""
@@ -228,8 +226,7 @@ def _checked(key: str, name: str) -> str:
         raise DragomanError(f"{key} is {len(name)} characters long: at most {LONGEST_LEVEL} are allowed")
     if bad := re.search(r"[^\w.~:@-]", name):
         raise DragomanError(
-            f"{key} = {name!r} holds {bad[0]!r}, which cannot be part of a topic:"
-            " use letters, digits and - _ . ~ : @"
+            f"{key} = {name!r} holds {bad[0]!r}, which cannot be part of a topic: use letters, digits and - _ . ~ : @"
         )
     return name
 

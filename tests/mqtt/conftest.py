@@ -9,10 +9,8 @@ import pytest
 
 from device.config import MqttSettings
 from device.mqtt import Command, MqttRoom, Pace
+from tests.mqtt.pace import QUICK
 from tools.local_broker import LocalBroker
-
-QUICK = Pace(retry_first=0.05, retry_longest=0.2, hold_first=0.3, quota_first=0.05)
-"""The publisher's waiting times, shortened."""
 
 RoomMaker = Callable[..., MqttRoom]
 

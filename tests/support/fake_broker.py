@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 PATIENCE = 60.0
 
@@ -57,12 +57,15 @@ class FakeBroker:
 
     host = "127.0.0.1"
 
-    def __init__(self, answer: Answer | None = None, *, connack: int = 0, properties: bytes = b"") -> None:
+    def __init__(
+        self, answer: Answer | None = None, *, connack: int = 0, properties: bytes = b"", remembers: bool = True
+    ) -> None:
         self.published: list[Published] = []
         self.connections = 0
         self._answer = answer or (lambda peer, publish: peer.acknowledge(publish))
         self._connack = connack
         self._properties = properties
+        self._remembers = remembers
         self._changed = threading.Condition()
         self._server = socket.create_server((self.host, 0))
         self.port = self._server.getsockname()[1]
@@ -71,7 +74,7 @@ class FakeBroker:
         self._thread = threading.Thread(target=self._accept, name="fake-broker", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> FakeBroker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,7 +121,8 @@ class FakeBroker:
             body = _exactly(sock, _length(sock))
             match header >> 4:
                 case 1:
-                    variable = bytes([0, self._connack, len(self._properties)]) + self._properties
+                    present = self._remembers and peer.number > 1 and not self._connack
+                    variable = bytes([present, self._connack, len(self._properties)]) + self._properties
                     peer.send(bytes([0x20, len(variable)]) + variable)
                     if self._connack:
                         return

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from paho.mqtt import client as paho
 from paho.mqtt.packettypes import PacketTypes
@@ -38,7 +38,7 @@ class Listener:
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=f"listener-{id(self)}", protocol=paho.MQTTv5
         )
-        self._client.reconnect_delay_set(1, 1)
+        self._client.reconnect_delay_set(0.1, 0.2)  # type: ignore[arg-type]
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._on_message
@@ -51,7 +51,7 @@ class Listener:
         self._client.loop_start()
         assert self._subscribed.wait(PATIENCE)
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
