@@ -63,11 +63,10 @@ class Fetcher:
             shutil.rmtree(leftover, ignore_errors=True)
 
     def close(self) -> None:
-        """Everything was fetched: the packages that this pull used are no longer needed."""
-        self._packages.close()
-        for folder in (self._folder, self._work):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        """Everything was fetched: no package is needed any more; unfinished files of other models stay."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._work.rmdir()
 
     def fetch(self, model: Model, file: ModelFile, share: Share, pinned: str | None = None) -> Fetched:
         """Return the file, verified.

@@ -111,7 +111,7 @@ def packages_in(paths: Iterable[Path], models: Iterable[Model]) -> dict[str, Pat
 def _file_stems(package: Package) -> list[str]:
     """Return how a package's file name begins, normalised as ``_stem`` does, with the kind of archive."""
     name = package.name.lower().lstrip("@").replace("/", "-").replace("_", "-").replace(".", "-")
-    kinds = ("npm",) if package.tool == "npm" else ("whl", "sdist")
+    kinds = ("npm",) if package.tool == "npm" else ("sdist",) if package.sdist else ("whl", "sdist")
     return [f"{kind} {name} {package.version}" for kind in kinds]
 
 

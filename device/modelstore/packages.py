@@ -51,7 +51,6 @@ class Packages:
         self._progress = progress
         self._found = found or {}
         self._online = online
-        self._used: set[str] = set()
         self._failed: dict[str, SourceError] = {}
 
     def append(self, member: Member, target: BinaryIO, reached: Callable[[int], None] | None = None) -> None:
@@ -78,14 +77,7 @@ class Packages:
         """Forget a fetched package."""
         shutil.rmtree(self._folder / package.key, ignore_errors=True)
 
-    def close(self) -> None:
-        """Delete the packages that were used."""
-        for key in self._used:
-            shutil.rmtree(self._folder / key, ignore_errors=True)
-        shutil.rmtree(self._folder / "inner", ignore_errors=True)
-
     def _archive(self, package: Package) -> Path:
-        self._used.add(package.key)
         if path := self._found.get(loose_key(package)):
             return path
         folder = self._folder / package.key
@@ -136,6 +128,8 @@ def _pip(package: Package, target: Path) -> list[str]:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--dest", str(target)]
     if package.platform:
         command += ["--platform", package.platform, "--only-binary=:all:"]
+    if package.sdist:
+        command += ["--no-binary", package.name]
     return [*command, package.requirement]
 
 

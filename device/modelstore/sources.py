@@ -27,7 +27,7 @@ from device.errors import DragomanError
 
 _HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w.-]+)/(?P<path>\S+)")
 _PIP = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[\w.+!-]+):(?P<member>[^?\s]+)(\?platform=(?P<platform>\w+))?"
+    r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[\w.+!-]+):(?P<member>[^?\s]+)(\?((?P<sdist>sdist)|platform=(?P<platform>\w+)))?"
 )
 _NPM = re.compile(r"(?P<name>(@[\w.-]+/)?[\w.-]+)@(?P<version>[\w.+-]+):(?P<member>\S+)")
 _ADDRESS = re.compile(r"(?P<url>https?://[^/\s]+/[^\s#]+?)(?P<gunzip>!/)?(#sha256=(?P<sha256>[0-9a-f]{64}))?")
@@ -53,6 +53,7 @@ class Package:
     name: str
     version: str
     platform: str | None = None
+    sdist: bool = False
 
     @property
     def requirement(self) -> str:
@@ -63,7 +64,7 @@ class Package:
     def key(self) -> str:
         """A folder name that no other package has."""
         name = re.sub(r"[-_.]+", "-", self.name).lower() if self.tool == "pip" else self.name
-        joined = "-".join(filter(None, (self.tool, name, self.version, self.platform)))
+        joined = "-".join(filter(None, (self.tool, name, self.version, self.platform, "sdist" * self.sdist)))
         return re.sub(r"[^\w.+-]", "_", joined)
 
     def __str__(self) -> str:
@@ -123,7 +124,7 @@ def _parse_part(text: str) -> Part:
     if scheme == "hf" and (match := _HUB.fullmatch(rest)):
         return HubFile(match["repo"], match["revision"], match["path"])
     if scheme == "pip" and (match := _PIP.fullmatch(rest)):
-        package = Package("pip", match["name"], match["version"], match["platform"])
+        package = Package("pip", match["name"], match["version"], match["platform"], match["sdist"] is not None)
         return Member(package, tuple(match["member"].split("!/")))
     if scheme == "npm" and (match := _NPM.fullmatch(rest)):
         return Member(Package("npm", match["name"], match["version"]), tuple(match["member"].split("!/")))

@@ -167,16 +167,17 @@ class ModelStore:
             self._check_room(wanted)
             fetcher = self._fetcher(progress)
             fetcher.tidy()
-            failures: list[DragomanError] = []
+            failures: dict[str, DragomanError] = {}
             for model in models:
                 try:
                     self._obtain_all(fetcher, model, missing[model.id], progress)
                     self._folder(model).derive(progress)
                 except UnobtainableError as error:
-                    failures.append(error)
+                    failures[model.id] = error
             if failures:
-                more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-                raise DragomanError(f"{failures[0]}{more}")
+                first, *others = failures
+                more = f" (nor {', '.join(others)})" if others else ""
+                raise DragomanError(f"{failures[first]}{more}")
             fetcher.close()
 
     def import_folder(self, folder: Path, progress: Progress | None = None) -> ImportReport:

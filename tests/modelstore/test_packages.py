@@ -77,10 +77,15 @@ def test_a_file_in_an_archive_in_an_sdist_is_found(wheels, tmp_path):
             entry = tarfile.TarInfo(f"carrier-2.0/{name}")
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
+    write_wheel(wheels, "carrier", "2.0", {"carrier/__init__.py": b""})  # pip would take it, did nobody say sdist
     source = "pip:carrier==2.0:data/m.zip!/deep/"
     models = store(
         tmp_path / "store",
-        model("one", file("model.bin", DATA, source + "model.bin"), file("config.json", b"{}", source + "config.json")),
+        model(
+            "one",
+            file("model.bin", DATA, source + "model.bin?sdist"),
+            file("config.json", b"{}", source + "config.json?sdist"),
+        ),
     )
     models.pull(["one"])
     assert models.verify("one") == []
@@ -197,3 +202,23 @@ def test_a_package_manager_s_growth_is_shown(wheels, tmp_path):
     Packages(tmp_path / "packages", Watcher()).append(member, target)
     assert target.getvalue() == DATA
     assert Watcher.texts == ["fetching package voices==1.0"]
+
+
+def test_packages_of_a_failed_pull_are_kept_until_one_succeeds(wheels, tmp_path, monkeypatch):
+    calls = count_calls(monkeypatch)
+    write_wheel(wheels, "voices", "1.0", {"voices/a": b"a", "voices/b": DATA})
+    missing = tmp_path / "later"
+    entries = (
+        model("one", file("x", b"x", f"file:{missing}"), file("a", b"a", "pip:voices==1.0:voices/a")),
+        model("two", file("b", DATA, "pip:voices==1.0:voices/b")),
+    )
+    models = store(tmp_path / "store", *entries)
+    with pytest.raises(DragomanError, match="later cannot be read: No such file"):
+        models.pull(["one", "two"])
+    assert models.installed() == ["two"]
+    assert (tmp_path / "store" / ".packages" / "pip-voices-1.0").is_dir()
+    missing.write_bytes(b"x")
+    models.pull(["one", "two"])
+    assert models.installed() == ["one", "two"]
+    assert len(calls) == 1
+    assert not (tmp_path / "store" / ".packages").exists()
