@@ -15,7 +15,7 @@ import ctranslate2
 import sentencepiece
 
 from device.engines.modelfile import refuse_unknown_options, require_file
-from device.engines.mt_text import ChunkTranslation, TextTranslator
+from device.engines.mt_text import ChunkTranslation, ChunkTranslator
 from device.engines.protocols import Translated
 from device.errors import DragomanError
 from device.modelstore.catalogue import Model
@@ -72,7 +72,7 @@ class CTranslate2Translator:
         spaceless = self.source.split("-", 1)[0] in SPACELESS
         self._spaceless = spaceless
         limit = _LONGEST_SPACELESS_CHUNK if spaceless else _LONGEST_CHUNK
-        self._text = TextTranslator(self.source, self.target, self._run, self._knows, limit)
+        self._text = ChunkTranslator(self.source, self.target, self._run, self._knows, limit)
 
     def translate(self, sentences: Sequence[str]) -> list[Translated]:
         """Translate each sentence by itself, together in batches; longer text is cut into sentences inside."""

@@ -36,7 +36,7 @@ class _Part:
     required: tuple[tuple[str, str], ...] = ()
     """Addresses as written and as they were: each must be in the translation."""
     names: tuple[tuple[str, str], ...] = ()
-    """Words that lost accents that the vocabulary lacks; those that the model copies get them back."""
+    """Words that lost letters or signs that the vocabulary lacks; those that the model copies get them back."""
     shouted: bool = False
     """Capitals throughout; the model is given ordinary ones."""
     result: ChunkTranslation | None = None
@@ -48,6 +48,9 @@ _ADDRESS: Final = re.compile(
     r"|(?<!\w)[#@][^\W\d]\w{0,63}"
 )
 """Web and mail addresses, hashtags and handles."""
+
+_ADDRESS_OR_SOLID: Final = re.compile(rf"{_ADDRESS.pattern}|(?P<solid>\w{{81,}})")
+"""Letters without end are no word of a language that is written with spaces."""
 
 _INVISIBLE: Final = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ud800-\udfff]"
@@ -70,14 +73,16 @@ _JOINERS: Final = frozenset("\u200c\u200d\ufe0e\ufe0f")
 _PLACEHOLDER: Final = "www.x{}.com"
 """Stands for an address that the vocabulary cannot spell: models copy web addresses."""
 
-_WORD: Final = re.compile(r"\w+")
+_ARROWS: Final = "\u2190"
+"""From here on, Unicode's signs are pictures rather than parts of words."""
+
 _LONG_WORD: Final = re.compile(r"\w{2,}")
 _SPACES: Final = re.compile(r"\s+")
 _TIGHT: Final = frozenset(".,;:!?)]}%。，！？、；：）」』”")  # noqa: RUF001
 """No space is put before these."""
 
 
-class TextTranslator:
+class ChunkTranslator:
     """Wraps a model's ``run``, which translates chunks, into one that translates any text.
 
     Parameters
@@ -106,8 +111,9 @@ class TextTranslator:
         self._limit = limit
         self._known: dict[str, bool] = {}
         spaceless = {tag for tag in (source, target) if tag.split("-")[0] in SPACELESS}
+        self._spaceless = source in spaceless
         self._joins_tight = target in spaceless
-        self._adds_spaces = source in spaceless and target not in spaceless
+        self._adds_spaces = self._spaceless and not self._joins_tight
 
     def translate(self, texts: Sequence[str]) -> list[Translated]:
         """Translate each text by itself; text without letters passes unchanged, and so do literals inside."""
@@ -137,6 +143,7 @@ class TextTranslator:
         text = _INVISIBLE.sub("", text)
         if not any(map(str.isalpha, text)):
             return [_Part(text)]
+        text = unicodedata.normalize("NFC", text)
         parts: list[_Part] = []
         for sentence in split_sentences(text, self._source, limit=self._limit):
             for piece, literal in self._cut_unknown(sentence):
@@ -147,20 +154,22 @@ class TextTranslator:
         """Cut into pieces that the vocabulary can spell, or that are addresses, and literals that it cannot."""
         out: list[tuple[str, bool]] = []
         start = 0
-        for address in _ADDRESS.finditer(text):
-            self._cut_characters(text[start : address.start()], out)
-            _append(out, address[0], literal=False)
-            start = address.end()
+        for match in (_ADDRESS if self._spaceless else _ADDRESS_OR_SOLID).finditer(text):
+            self._cut_characters(text[start : match.start()], out)
+            _append(out, match[0], literal=match.lastgroup == "solid")
+            start = match.end()
         self._cut_characters(text[start:], out)
         return out
 
     def _cut_characters(self, text: str, out: list[tuple[str, bool]]) -> None:
-        for character in text:
+        for place, character in enumerate(text):
             literal = self._spell(character) is None
-            if literal and len(out) > 1 and not out[-1][1] and out[-1][0].isspace():
-                character = out.pop()[0] + character  # noqa: PLW2901 - only space since the last literal: one literal
-            elif character in _JOINERS and out:
+            if literal and out and (character in _JOINERS or unicodedata.combining(character)):
                 literal = out[-1][1]
+            elif literal and _is_attached(text, place):
+                literal = False
+            elif literal and len(out) > 1 and not out[-1][1] and out[-1][0].isspace():
+                _append(out, out.pop()[0], literal=True)  # only space since the last literal: one literal
             _append(out, character, literal=literal)
 
     def _chunk(self, text: str) -> list[_Part]:
@@ -191,15 +200,24 @@ class TextTranslator:
         shouted = not required and _is_shouted(written)
         if shouted:
             written = written.capitalize()
+        return _Part(text, self._spell_all(written), tuple(required), self._names(written), shouted)
+
+    def _names(self, text: str) -> tuple[tuple[str, str], ...]:
+        """Return the words that cannot be written as they are, each with how it is written."""
         names: dict[str, str] = {}
-        for word in _WORD.findall(written):
+        word = ""
+        for character in text + " ":
+            if character.isalnum() or self._spell(character) is None:
+                word += character
+                continue
             spelled = self._spell_all(word)
-            if spelled != word:
+            if spelled not in ("", word):
                 names[spelled] = word
-        return _Part(text, self._spell_all(written), tuple(required), tuple(names.items()), shouted)
+            word = ""
+        return tuple(names.items())
 
     def _spell_all(self, text: str) -> str:
-        return "".join(self._spell(character) or character for character in text)
+        return "".join(self._spell(character) or "" for character in text)
 
     def _spell(self, character: str) -> str | None:
         """Return what to write for a character, or None where the vocabulary has nothing like it."""
@@ -253,6 +271,14 @@ def _append(out: list[tuple[str, bool]], text: str, *, literal: bool) -> None:
         out.append((text, literal))
 
 
+def _is_attached(text: str, place: int) -> bool:
+    """Whether a sign belongs to the word or number beside it ("#1", "~5", "C#"), unlike an emoji."""
+    character = text[place]
+    if character >= _ARROWS or unicodedata.category(character)[0] not in "PSN":
+        return False
+    return text[place - 1 : place].isalnum() or text[place + 1 : place + 2].isalnum()
+
+
 def _is_shouted(text: str) -> bool:
     return len(_LONG_WORD.findall(text)) > 1 and all(map(str.isupper, filter(str.isalpha, text)))
 
@@ -263,5 +289,6 @@ def _restore(part: _Part, text: str) -> str:
     for written, original in part.required:
         text = text.replace(written, original)
     for written, original in part.names:
-        text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", lambda _, word=original: word, text)  # type: ignore[misc]
+        pattern = rf"(?<!\w)(?<!\d[.,]){re.escape(written)}(?!\w|[.,]\d)"
+        text = re.sub(pattern, lambda _, word=original: word, text)  # type: ignore[misc]
     return text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.engines.mt_text import ChunkTranslation, TextTranslator
+from device.engines.mt_text import ChunkTranslation, ChunkTranslator
 
 ALPHABET = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'\"-:/() ")
 
@@ -30,7 +30,7 @@ class Model:
 
 def translate(text: str, model: Model | None = None, source: str = "en", target: str = "pt") -> str:
     model = model or Model()
-    return TextTranslator(source, target, model.run, model.knows, 400).translate([text])[0].text
+    return ChunkTranslator(source, target, model.run, model.knows, 400).translate([text])[0].text
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,12 @@ def test_text_with_nothing_to_translate_passes_unchanged(text: str) -> None:
     ("write to me@a.com now", "<write to me@a.com now>"),
     ("I’m “fine” – really…", "<I'm \"fine\" - really...>"),  # noqa: RUF001
     ("HELLO WORLD", "<HELLO WORLD>"),
+    ("we are #1 in C#", "<we are #1 in C#>"),
+    ("~5 people, 1.5 m", "<~5 people, 1.5 m>"),
+    ("one # two", "<one> # <two>"),
+    ("so " + "a" * 200 + " it is", "<so> " + "a" * 200 + " <it is>"),
+    ("cafe\u0301 now", "<café now>"),
+    ("Windows® is", "<Windows® is>"),
 ])  # fmt: skip
 def test_literals_keep_their_place(text: str, expected: str) -> None:
     assert translate(text) == expected
@@ -114,7 +120,7 @@ def test_spaces_follow_the_way_the_languages_are_written() -> None:
 
 def test_confidence_is_the_mean_over_all_tokens() -> None:
     model = Model()
-    answers = TextTranslator("en", "pt", model.run, model.knows, 400).translate(["a. B.", "1", ""])
+    answers = ChunkTranslator("en", "pt", model.run, model.knows, 400).translate(["a. B.", "1", ""])
     assert [answer.confidence for answer in answers] == [-0.5, None, None]
 
 
@@ -122,7 +128,7 @@ def test_together_gives_what_one_by_one_gives() -> None:
     texts = ["Hello. Bye 😀", "", "12", "write to me@a.com now", "ok"]
     model, spoiling = Model(), Model(lambda _: "x")
     for m in (model, spoiling):
-        translator = TextTranslator("en", "pt", m.run, m.knows, 400)
+        translator = ChunkTranslator("en", "pt", m.run, m.knows, 400)
         assert translator.translate_together(texts) == translator.translate(texts)
 
 

@@ -11,7 +11,7 @@ import sentencepiece
 from device.engines.bergamot.convert import VOCABULARY
 from device.engines.bergamot.model import LONGEST_SOURCE, Student
 from device.engines.modelfile import refuse_unknown_options, require_file
-from device.engines.mt_text import ChunkTranslation, TextTranslator
+from device.engines.mt_text import ChunkTranslation, ChunkTranslator
 from device.engines.protocols import Translated
 from device.errors import DragomanError
 from device.modelstore.catalogue import Model
@@ -39,7 +39,7 @@ class BergamotTranslator:
         self._end: int = self._vocabulary.eos_id()
         self._unknown: int = self._vocabulary.unk_id()
         self._student = Student(folder, threads, self._end)
-        self._text = TextTranslator(self.source, self.target, self._run, self._knows, _LONGEST_CHUNK)
+        self._text = ChunkTranslator(self.source, self.target, self._run, self._knows, _LONGEST_CHUNK)
 
     def translate(self, sentences: Sequence[str]) -> list[Translated]:
         """Translate each sentence by itself; longer text is cut into sentences inside."""
