@@ -51,6 +51,9 @@ CONFIGURATION = """\
 source = "en"
 targets = ["pt"]
 
+[models]
+prefer = {{ "asr:en" = "asr-moonshine-tiny-en" }}
+
 [mqtt]
 port = {port}
 device = "demo"

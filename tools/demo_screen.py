@@ -110,9 +110,10 @@ class Screen:
 
     def messages(self, rows: Iterable[tuple[str, int, str]]) -> None:
         """List received messages: topic, how many of them, and the last one's content."""
+        rows = list(rows)
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        table.add_column("topic", no_wrap=True, style="cyan")
-        table.add_column("count", justify="right")
+        table.add_column("topic", style="cyan", min_width=max((len(topic) for topic, _, _ in rows), default=0))
+        table.add_column("count", justify="right", min_width=5)
         table.add_column("the last one", overflow="ellipsis", no_wrap=True)
         for topic, count, content in rows:
             table.add_row(topic, str(count), Text(content))
@@ -121,8 +122,9 @@ class Screen:
     def figures(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table of numbers; the first column is text."""
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number else "left")
+        table.add_column(columns[0], overflow="ellipsis", no_wrap=True)
+        for column in columns[1:]:
+            table.add_column(column, justify="right", min_width=len(column))
         for row in rows:
             table.add_row(*row)
         self._print(table)
