@@ -151,10 +151,10 @@ class Model:
 
 
 class Catalogue(Mapping[str, Model]):
-    """All models that are known, by id."""
+    """All models that are known, by id; ``models`` may be read only as they are asked for."""
 
     def __init__(self, models: Mapping[str, Model]) -> None:
-        self._models = dict(models)
+        self._models = models
 
     def __getitem__(self, model_id: str) -> Model:
         """Return the model.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,26 +29,39 @@ def packaged_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "models"
 
 
+class _Files(Mapping[str, Model]):
+    """Entries by id, which is the file's name; each is read when it is first asked for."""
+
+    def __init__(self, paths: dict[str, Path]) -> None:
+        self._paths = paths
+        self._read: dict[str, Model] = {}
+
+    def __getitem__(self, model_id: str) -> Model:
+        if model_id not in self._read:
+            self._read[model_id] = load_model(self._paths[model_id])
+        return self._read[model_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __contains__(self, model_id: object) -> bool:
+        return model_id in self._paths
+
+
 def load_catalogue(folders: Iterable[Path] | None = None) -> Catalogue:
-    """Read every ``*.toml`` of ``folders`` (default: the packaged one and ``$DRAGOMAN_CATALOGUE``).
+    """Return what the ``*.toml`` of ``folders`` describe (default: the packaged one and ``$DRAGOMAN_CATALOGUE``).
 
     A later folder's entry replaces an earlier one of the same id, so that a user can correct or add models.
-    Folders that do not exist are passed over. ``$DRAGOMAN_CATALOGUE`` may name several folders, as
-    ``$PATH`` does.
-
-    Raises
-    ------
-    DragomanError
-        When a file is not TOML or breaks a rule: file, key and what is wrong.
+    Folders that do not exist are passed over. ``$DRAGOMAN_CATALOGUE`` may name several folders, as ``$PATH`` does.
+    Each file is read when its model is first asked for, so a start reads only what is installed, and a mistake in
+    an entry (see ``load_model``) concerns only those who use it or list everything.
     """
     own = [Path(entry) for entry in os.environ.get("DRAGOMAN_CATALOGUE", "").split(os.pathsep) if entry]
     every = [packaged_folder(), *own] if folders is None else [*folders, *own]
-    models: dict[str, Model] = {}
-    for folder in every:
-        for path in sorted(folder.glob("*.toml")):
-            model = load_model(path)
-            models[model.id] = model
-    return Catalogue(models)
+    return Catalogue(_Files({path.stem: path for folder in every for path in sorted(folder.glob("*.toml"))}))
 
 
 def load_model(path: Path) -> Model:

@@ -184,6 +184,15 @@ def test_a_user_s_own_folder_adds_and_replaces(tmp_path, monkeypatch):
     assert catalogue["vad-silero"].name == "Mine"
 
 
+def test_a_broken_entry_does_not_keep_the_others_from_being_used(tmp_path, monkeypatch):
+    (tmp_path / "broken.toml").write_text("no toml")
+    monkeypatch.setenv("DRAGOMAN_CATALOGUE", str(tmp_path))
+    catalogue = load_catalogue()
+    assert catalogue["vad-silero"].engine == "silero"
+    with pytest.raises(DragomanError, match=r"broken\.toml: is not valid TOML"):
+        catalogue.find(task="vad")
+
+
 def test_the_installed_package_brings_its_catalogue(tmp_path, monkeypatch):
     package = tmp_path / "device"
     (package / "_data" / "models").mkdir(parents=True)
