@@ -1,8 +1,9 @@
 """The speaker: what is to be said, one chunk after the other without gaps, and silence at once when asked.
 
-The output stream stays open and is fed silence between utterances, so that the first sample of an utterance
-waits for no device to wake up. Stand-ins that keep the same time need no device: ``null`` says nothing,
-``file:PATH`` writes WAV.
+The output stream stays open between the utterances of a conversation and is fed silence, so that the first sample
+waits for no device to wake up. Where nobody talks it rests, which saves a few percent of a core and the room an
+amplifier's hiss; `Player.prime` wakes it as soon as somebody begins to talk. Stand-ins that keep the same time need no
+device: ``null`` says nothing, ``file:PATH`` writes WAV.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _PERIOD = 0.014
 _LONGEST_PERIOD = 0.05
 _STRAINED_AFTER = 3
 """Underruns after which a device is given longer periods: a busy machine cuts more slowly, but does not stutter."""
+REST_AFTER = 5.0
+"""Seconds of quiet after which the device is let go until it is needed."""
 _CLOCK_PERIOD = 0.02
 _CLOCK_RATE = 24_000
 """Sample rate of the outputs without a device; no voice of the catalogue has a higher one."""
@@ -314,6 +317,8 @@ class Player:
         self._underruns = 0
         self._strain = 0
         self._period = _PERIOD
+        self._resting = False
+        self._needed = 0.0
         self._reported = 0.0
 
     def start(self) -> None:
@@ -370,6 +375,11 @@ class Player:
             chunk = _Chunk(samples, rate, self._generation)
         self._mail.put(chunk)
 
+    def prime(self) -> None:
+        """Have the device open: something will be said soon. Returns at once."""
+        self._needed = time.monotonic()
+        self._mail.put(None)
+
     def stop(self) -> None:
         """Fall silent now, with a short fade, and forget what waits."""
         with self._lock:
@@ -390,6 +400,9 @@ class Player:
             except queue.Empty:
                 continue
             if chunk is not None:
+                if self._resting:
+                    self._resting = False
+                    self._open_output()
                 self._say(chunk)
             if self._mail.empty():
                 self._finish()
@@ -445,13 +458,20 @@ class Player:
     def _tell(self, *, playing: bool) -> None:
         if playing is not self._told_playing:
             self._told_playing = playing
+            self._needed = time.monotonic()
             self._on_playing(playing)
 
     def _look_after_output(self) -> None:
         output = self._output
+        now = time.monotonic()
         if output is None:
-            if time.monotonic() >= self._next_try:
+            if self._resting:
+                self._resting = now - self._needed > REST_AFTER
+            if not self._resting and now >= self._next_try:
                 self._open_output()
+        elif now - self._needed > REST_AFTER and not self.playing:
+            self._shut_output()
+            self._resting = True
         elif reason := self._failure(output):
             self._shut_output()
             self._lose(reason)
@@ -485,6 +505,7 @@ class Player:
             return
         with self._lock:
             self._output, self._feed = output, feed
+        self._needed = time.monotonic()
         if self._lost or not self._retry:
             text = f"speaking through {output.name!r}: {output.channels} channels at {output.rate} Hz"
             self._report(Happening.FOUND, text, output)

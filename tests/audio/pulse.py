@@ -1,8 +1,6 @@
-"""Fixtures of the virtual four-channel microphone and speaker, for tests that drive the real PortAudio.
+"""The virtual four-channel microphone and speaker for tests that drive the real PortAudio.
 
-Import them where they are needed::
-
-    from tests.audio.pulse import virtual_mic  # noqa: F401
+The tests of this folder get the fixture `virtual_mic` from their conftest; others import it into theirs.
 """
 
 from __future__ import annotations

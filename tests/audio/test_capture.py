@@ -16,7 +16,7 @@ from device.audio.portaudio import portaudio
 from device.audio.reports import Happening
 from device.config import AudioSettings
 from device.errors import DragomanError
-from tests.audio.pulse import Watch, likeness, until, virtual_mic  # noqa: F401
+from tests.audio.pulse import Watch, likeness, until
 
 FOUR = AudioSettings(input="virtual_mic", channels=4, rate=48_000)
 
@@ -55,7 +55,7 @@ def capturing(watch):
 
 
 @pytest.mark.e2e
-def test_each_of_four_channels_arrives_with_its_own_sound(virtual_mic, capturing, watch):  # noqa: F811
+def test_each_of_four_channels_arrives_with_its_own_sound(virtual_mic, capturing, watch):
     capturing(FOUR)
     found = watch.until_reported(Happening.FOUND)
     assert (found.rate, found.channels) == (48_000, 4)
@@ -72,7 +72,7 @@ def test_each_of_four_channels_arrives_with_its_own_sound(virtual_mic, capturing
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (16_000, 4), (44_100, 2), (96_000, 8), (None, None)])
-def test_any_rate_and_channels_give_16_khz_mono(virtual_mic, capturing, watch, rate, channels):  # noqa: F811
+def test_any_rate_and_channels_give_16_khz_mono(virtual_mic, capturing, watch, rate, channels):
     capturing(AudioSettings(input="virtual", rate=rate, channels=channels), mix=mean_of_channels)
     watch.until_reported(Happening.FOUND)
     watch.until_heard(1_600)
@@ -85,7 +85,7 @@ def test_any_rate_and_channels_give_16_khz_mono(virtual_mic, capturing, watch, r
 
 
 @pytest.mark.e2e
-def test_a_slow_receiver_loses_no_time(virtual_mic, monkeypatch, watch):  # noqa: F811
+def test_a_slow_receiver_loses_no_time(virtual_mic, monkeypatch, watch):
     monkeypatch.setattr(module, "QUEUE_SECONDS", 0.3)
     hold, held = threading.Event(), threading.Event()
 
@@ -116,7 +116,7 @@ def test_a_slow_receiver_loses_no_time(virtual_mic, monkeypatch, watch):  # noqa
 
 
 @pytest.mark.e2e
-def test_many_overruns_are_counted_and_reported_once_a_second(virtual_mic, capturing, watch):  # noqa: F811
+def test_many_overruns_are_counted_and_reported_once_a_second(virtual_mic, capturing, watch):
     capture = capturing(FOUR)
     watch.until_reported(Happening.FOUND)
     watch.until_heard(4_800)
@@ -130,7 +130,7 @@ def test_many_overruns_are_counted_and_reported_once_a_second(virtual_mic, captu
 
 
 @pytest.mark.e2e
-def test_a_microphone_that_vanishes_is_found_again_and_the_clock_stays_true(virtual_mic, capturing, watch):  # noqa: F811
+def test_a_microphone_that_vanishes_is_found_again_and_the_clock_stays_true(virtual_mic, capturing, watch):
     capturing(FOUR)
     watch.until_reported(Happening.FOUND)
     watch.until_heard(48_000)
@@ -152,7 +152,7 @@ def test_a_microphone_that_vanishes_is_found_again_and_the_clock_stays_true(virt
 
 
 @pytest.mark.e2e
-def test_a_search_for_other_devices_costs_the_microphone_only_a_moment(virtual_mic, capturing, watch):  # noqa: F811
+def test_a_search_for_other_devices_costs_the_microphone_only_a_moment(virtual_mic, capturing, watch):
     capturing(FOUR)
     watch.until_reported(Happening.FOUND)
     watch.until_heard(48_000)
@@ -166,7 +166,7 @@ def test_a_search_for_other_devices_costs_the_microphone_only_a_moment(virtual_m
 
 
 @pytest.mark.e2e
-def test_a_microphone_plugged_in_late_is_found(virtual_mic, capturing, watch):  # noqa: F811
+def test_a_microphone_plugged_in_late_is_found(virtual_mic, capturing, watch):
     virtual_mic.kill()
     capturing(FOUR)
     assert "no microphone" in watch.until_reported(Happening.LOST).text
@@ -176,7 +176,7 @@ def test_a_microphone_plugged_in_late_is_found(virtual_mic, capturing, watch):  
 
 
 @pytest.mark.e2e
-def test_what_a_device_cannot_do_is_said(virtual_mic, capturing, watch):  # noqa: F811
+def test_what_a_device_cannot_do_is_said(virtual_mic, capturing, watch):
     capturing(AudioSettings(input="nobody's"))
     text = watch.until_reported(Happening.LOST).text
     assert '"nobody\'s"' in text
@@ -184,7 +184,7 @@ def test_what_a_device_cannot_do_is_said(virtual_mic, capturing, watch):  # noqa
 
 
 @pytest.mark.e2e
-def test_starting_and_stopping_twice_is_harmless(virtual_mic, watch):  # noqa: F811
+def test_starting_and_stopping_twice_is_harmless(virtual_mic, watch):
     capture = Capture(FOUR, watch.on_block, watch.on_report)
     for count in (1, 2):
         capture.start()

@@ -12,7 +12,6 @@ from device.audio.devices import AudioDevice, Direction, choose, list_devices
 from device.cli.common import Invocation
 from device.cli.devices import devices
 from device.errors import DragomanError
-from tests.audio.pulse import virtual_mic  # noqa: F401
 
 
 def device(index, name, inputs=0, outputs=0, **more):
@@ -72,7 +71,7 @@ def dragoman(*arguments, env=None):
 
 
 @pytest.mark.e2e
-def test_devices_lists_what_there_is(virtual_mic):  # noqa: F811
+def test_devices_lists_what_there_is(virtual_mic):
     assert {entry.name for entry in list_devices()} == {"virtual_mic", "virtual_speaker", "default"}
     done = dragoman("--set", "audio.input=virtual", "devices")
     assert (done.returncode, done.stderr) == (0, "")
@@ -87,7 +86,7 @@ def test_devices_lists_what_there_is(virtual_mic):  # noqa: F811
 
 
 @pytest.mark.e2e
-def test_devices_says_when_the_configured_one_is_missing(virtual_mic):  # noqa: F811
+def test_devices_says_when_the_configured_one_is_missing(virtual_mic):
     done = dragoman("--set", "audio.input=umik", "devices")
     assert done.returncode == 0
     assert "there is no microphone 'umik'" in done.stdout

@@ -14,7 +14,7 @@ from device.audio.playback import Player
 from device.audio.portaudio import portaudio
 from device.audio.reports import Happening
 from device.config import AudioSettings
-from tests.audio.pulse import Watch, likeness, until, virtual_mic  # noqa: F401
+from tests.audio.pulse import Watch, likeness, until
 
 
 def tone(seconds, rate=22_050, frequency=440.0):
@@ -145,6 +145,26 @@ def test_too_much_speech_is_refused_not_hoarded(playing, watch, monkeypatch):
     assert player.wait(60)
 
 
+def test_a_quiet_speaker_rests_and_wakes_to_speak(tmp_path, playing, watch, monkeypatch):
+    monkeypatch.setattr(module, "REST_AFTER", 0.1)
+    path = tmp_path / "said.wav"
+    player = playing(f"file:{path}")
+    watch.until_reported(Happening.FOUND)
+    until(lambda: player._resting and player._output is None)
+    player.play(tone(0.3), 22_050)
+    assert player.wait(60)
+    until(lambda: player._resting)
+    monkeypatch.setattr(module, "REST_AFTER", 60)
+    player.prime()
+    until(lambda: player._output is not None)
+    player.play(tone(0.3), 22_050)
+    assert player.wait(60)
+    player.close()
+    assert soundfile.info(path).duration >= 0.55
+    assert watch.playing == [True, False, True, False]
+    assert [report.kind for report in watch.reports] == [Happening.FOUND]
+
+
 def test_an_unwritable_file_is_reported(tmp_path, playing, watch):
     playing(f"file:{tmp_path / 'missing' / 'said.wav'}")
     assert "cannot be written" in watch.until_reported(Happening.LOST).text
@@ -162,7 +182,7 @@ def test_closing_twice_leaves_no_thread(playing, watch):
 
 
 @pytest.mark.e2e
-def test_the_speaker_says_what_was_played(virtual_mic, playing, watch, tmp_path, recordings):  # noqa: F811
+def test_the_speaker_says_what_was_played(virtual_mic, playing, watch, tmp_path, recordings):
     speech, rate = soundfile.read(recordings.clips("en")[0][0], dtype="float32")
     player = playing("virtual_speaker")
     watch.until_reported(Happening.FOUND)
@@ -179,7 +199,7 @@ def test_the_speaker_says_what_was_played(virtual_mic, playing, watch, tmp_path,
 
 
 @pytest.mark.e2e
-def test_a_cut_reaches_the_ear_within_50_ms(virtual_mic, playing, watch):  # noqa: F811
+def test_a_cut_reaches_the_ear_within_50_ms(virtual_mic, playing, watch):
     """What a device has been given cannot be taken back: one period, what is buffered, and the fade."""
     player = playing("virtual_speaker")
     watch.until_reported(Happening.FOUND)
@@ -187,7 +207,7 @@ def test_a_cut_reaches_the_ear_within_50_ms(virtual_mic, playing, watch):  # noq
 
 
 @pytest.mark.e2e
-def test_a_device_that_is_not_fed_in_time_is_given_more_to_hold(virtual_mic, playing, watch):  # noqa: F811
+def test_a_device_that_is_not_fed_in_time_is_given_more_to_hold(virtual_mic, playing, watch):
     player = playing("virtual_speaker")
     watch.until_reported(Happening.FOUND)
     player.play(tone(30.0), 22_050)
@@ -205,7 +225,7 @@ def test_a_device_that_is_not_fed_in_time_is_given_more_to_hold(virtual_mic, pla
 
 
 @pytest.mark.e2e
-def test_a_speaker_that_vanishes_is_found_again(virtual_mic, playing, watch):  # noqa: F811
+def test_a_speaker_that_vanishes_is_found_again(virtual_mic, playing, watch):
     player = playing("virtual_speaker")
     watch.until_reported(Happening.FOUND)
     player.play(tone(30.0), 22_050)
@@ -222,7 +242,7 @@ def test_a_speaker_that_vanishes_is_found_again(virtual_mic, playing, watch):  #
 
 
 @pytest.mark.e2e
-def test_looking_for_a_microphone_waits_until_the_speaker_is_quiet(virtual_mic, playing, watch):  # noqa: F811
+def test_looking_for_a_microphone_waits_until_the_speaker_is_quiet(virtual_mic, playing, watch):
     player = playing("virtual_speaker")
     watch.until_reported(Happening.FOUND)
     player.play(tone(30.0), 22_050)
