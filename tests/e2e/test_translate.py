@@ -53,7 +53,7 @@ def test_a_recording_becomes_text_translation_and_a_voice(fox, tmp_path):
     done = dragoman("translate", path, "--from", "en", "--to", "pt", "--speak", out)
     assert done.returncode == 0, done.err
     source, target = done.out.splitlines()
-    assert words(source)[2:] == words(said)
+    assert words(source)[3:] == words(said)
     assert target.split()[0] == "pt"
     assert "raposa" in target
     sound, rate = soundfile.read(out)
@@ -134,7 +134,7 @@ def test_a_truncated_recording_gives_what_is_there_and_says_so(fox, tmp_path):
     (tmp_path / "cut.wav").write_bytes(data[: len(data) * 2 // 3])
     done = dragoman("translate", tmp_path / "cut.wav", "--to", "pt")
     assert done.returncode == 0
-    assert words(done.out)[2:6] == words(said)[:4]
+    assert words(done.out)[3:7] == words(said)[:4]
     assert "cut.wav" in done.err
     assert len(done.err.splitlines()) == 1
 
