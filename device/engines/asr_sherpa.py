@@ -20,6 +20,7 @@ from device.engines.asr_growing import LONGEST, GrowingText, bare, join, quietes
 from device.engines.asr_sherpa_arguments import constructor
 from device.engines.asr_words import confidence, words_from_tokens
 from device.engines.protocols import Recognition, RecognitionSession, Recognizer, Word
+from device.engines.sound import finite
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 from device.modelstore.catalogue import Model
@@ -121,7 +122,7 @@ class _OfflineSession:
         if len(samples) < SHORTEST:
             return Recognition("", self._language)
         stream = self._native.create_stream()
-        stream.accept_waveform(SAMPLE_RATE, samples)
+        stream.accept_waveform(SAMPLE_RATE, finite(samples))
         self._native.decode_stream(stream)
         result = stream.result
         return _recognition(result, self._language, result.ys_log_probs, len(samples) / SAMPLE_RATE)
@@ -138,7 +139,7 @@ class _OnlineSession:
 
     def recognize(self, samples: Samples, *, final: bool) -> Recognition:
         if len(samples) > self._fed:
-            self._stream.accept_waveform(SAMPLE_RATE, samples[self._fed :])
+            self._stream.accept_waveform(SAMPLE_RATE, finite(samples[self._fed :]))
             self._fed = len(samples)
         if final:
             self._stream.accept_waveform(SAMPLE_RATE, np.zeros(_TAIL, np.float32))

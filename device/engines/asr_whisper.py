@@ -21,6 +21,7 @@ from device.engines.asr_growing import join, quietest
 from device.engines.asr_mel import HOP, log_mel
 from device.engines.modelfile import refuse_unknown_options, require_file
 from device.engines.protocols import Recognition, RecognitionSession, Recognizer
+from device.engines.sound import finite
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 from device.modelstore.catalogue import Model
@@ -127,7 +128,7 @@ class WhisperRecognizer:
 
     def _features(self, samples: Samples, window: int) -> ctranslate2.StorageView:
         padded = np.zeros(window * HOP, np.float32)
-        padded[: len(samples)] = samples[: len(padded)]
+        padded[: len(samples)] = finite(samples[: len(padded)])
         return ctranslate2.StorageView.from_array(log_mel(padded, self._native.n_mels)[None])
 
 

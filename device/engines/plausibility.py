@@ -24,7 +24,18 @@ _LETTERS_A_SECOND = 40
 _WORDS_A_SECOND = 5.0
 """Of three or more words in short speech; a cut begins and ends inside words, so it seems to be spoken fast."""
 _AGREEMENT = 0.5
-_CAPTIONS = ("thank you for watching", "thanks for watching", "please subscribe", "subtitles by")
+_CAPTIONS = (
+    "thank you for watching",
+    "thanks for watching",
+    "please subscribe",
+    "subtitles by",
+    "amara.org",
+    "legendas pela",
+    "subtítulos",
+    "sous-titr",
+    "sottotitoli",
+    "untertitel",
+)
 _CAPTION_PACE = 2.0
 """Words a second: captions invented for music stand for far longer sounds than it takes to say them."""
 _ENGLISH = "a an the of at for from with into and or but if as than my your our their its which whose was were"

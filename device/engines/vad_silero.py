@@ -16,6 +16,7 @@ import sherpa_onnx
 from device.config import EndpointSettings
 from device.engines.modelfile import refuse_unknown_options, require_file
 from device.engines.protocols import VoiceActivity
+from device.engines.sound import finite
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 from device.modelstore.catalogue import Model
@@ -64,8 +65,7 @@ class SileroVad:
         with self._lock:
             window = self._window
             window[: self._context] = window[FRAME:].copy()
-            finite = np.nan_to_num(frame, nan=0.0, posinf=0.0, neginf=0.0)
-            window[self._context :] = np.clip(finite, -1.0, 1.0)
+            window[self._context :] = finite(frame)
             return bool(self._model.is_speech(window))
 
     def reset(self) -> None:

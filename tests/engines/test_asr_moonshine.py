@@ -1,0 +1,115 @@
+"""Moonshine on real speech: right words, from several threads, at any length, and never a crash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+
+from device.engines.asr_sherpa import load
+from device.engines.protocols import Recognizer
+from device.errors import DragomanError
+from device.events import SAMPLE_RATE, Samples
+from tests.conftest import Recordings
+from tests.engines.speech import MOONSHINE, TWO_CITIES, audio, noise, plain
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(scope="module")
+def moonshine(model_dir: Callable[[str], Path]) -> Recognizer:
+    return load(MOONSHINE, model_dir(MOONSHINE.id), 1)
+
+
+def final(recognizer: Recognizer, samples: Samples) -> str:
+    return recognizer.session("en").recognize(samples, final=True).text
+
+
+def test_reading_is_recognised(moonshine: Recognizer, recordings: Recordings) -> None:
+    samples = audio(recordings / "two_cities.wav")
+    pieces = [final(moonshine, samples[i : i + 15 * SAMPLE_RATE]) for i in range(0, len(samples), 15 * SAMPLE_RATE)]
+    assert jiwer.wer(plain(TWO_CITIES), plain(" ".join(pieces))) <= 0.03
+
+
+def test_utterance_longer_than_the_model_can_hear_keeps_all_its_words(
+    moonshine: Recognizer, recordings: Recordings
+) -> None:
+    text = final(moonshine, audio(recordings / "two_cities.wav"))
+    assert jiwer.wer(plain(TWO_CITIES), plain(text)) <= 0.03
+
+
+def test_english_clips_are_recognised(moonshine: Recognizer, recordings: Recordings) -> None:
+    for path, text in recordings.clips("en"):
+        assert jiwer.wer(plain(text), plain(final(moonshine, audio(path)))) <= 0.1, path
+
+
+def test_partials_of_a_long_utterance_lead_to_its_final(moonshine: Recognizer, recordings: Recordings) -> None:
+    samples = audio(recordings / "two_cities.wav")[: 15 * SAMPLE_RATE]
+    session = moonshine.session("en")
+    for length in range(SAMPLE_RATE, len(samples) + 1, SAMPLE_RATE):
+        partial = session.recognize(samples[:length], final=False).text
+    whole = session.recognize(samples, final=True).text
+    assert jiwer.wer(plain(whole), plain(partial)) <= 0.15
+    assert whole == final(moonshine, samples)
+
+
+def test_several_conversations_at_once_get_the_same_texts(moonshine: Recognizer, recordings: Recordings) -> None:
+    samples = audio(recordings / "two_cities.wav")
+    parts = [samples[i : i + 3 * SAMPLE_RATE] for i in range(0, 12 * SAMPLE_RATE, 3 * SAMPLE_RATE)]
+    alone = [final(moonshine, part) for part in parts]
+    together: dict[int, list[str]] = {}
+
+    def work(number: int) -> None:
+        together[number] = [final(moonshine, part) for part in parts]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(together.values()) == [alone] * 3
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(0, np.float32),
+        np.zeros(1, np.float32),
+        np.zeros(SAMPLE_RATE, np.float32),
+        np.full(SAMPLE_RATE, np.nan, np.float32),
+        np.full(SAMPLE_RATE, np.inf, np.float32),
+    ],
+    ids=["none", "one", "silence", "nan", "inf"],
+)
+def test_nothing_is_heard_in_nothing(
+    moonshine: Recognizer, samples: Samples, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert final(moonshine, samples) == ""
+    assert capfd.readouterr() == ("", "")
+
+
+def test_doubt_is_told_where_a_sound_is_short(moonshine: Recognizer, recordings: Recordings) -> None:
+    samples = audio(recordings / "two_cities.wav")
+    short = moonshine.session("en").recognize(samples[SAMPLE_RATE : SAMPLE_RATE * 2], final=True)
+    long = moonshine.session("en").recognize(samples[: SAMPLE_RATE * 4], final=True)
+    assert short.confidence is not None
+    assert 0 <= short.confidence <= 1
+    assert long.confidence is None
+
+
+def test_half_downloaded_weights_are_one_clear_line(model_dir: Callable[[str], Path], tmp_path: Path) -> None:
+    source = model_dir(MOONSHINE.id)
+    for path in source.iterdir():
+        if path.is_file():
+            data = path.read_bytes()
+            (tmp_path / path.name).write_bytes(data[: len(data) // 2] if path.suffix == ".ort" else data)
+    with pytest.raises(DragomanError, match="cannot be loaded"):
+        load(MOONSHINE, tmp_path, 1)
+
+
+def test_loud_noise_does_not_crash_it(moonshine: Recognizer) -> None:
+    final(moonshine, noise(3.0, 5.0))
