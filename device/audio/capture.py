@@ -18,6 +18,7 @@ import numpy as np
 import pyaudio
 from numpy.typing import NDArray
 
+from device.audio.clock import AudioClock
 from device.audio.devices import AudioDevice, Direction, choose, list_devices
 from device.audio.files import probe, read_multichannel
 from device.audio.portaudio import hurry, portaudio
@@ -44,8 +45,6 @@ LAST_RETRY = 30.0
 """Seconds between two searches for a lost device; each search waits twice as long as the one before."""
 REPORT_EVERY = 1.0
 _POLL = 0.25
-_CLOCK_WINDOW = 0.5
-_CLOCK_TOLERANCE = 0.06
 _SILENCE_STEP = 0.1
 _RELEASED = "released"
 FILE_PREFIX = "file:"
@@ -119,53 +118,6 @@ class _Outlet:
     def _give(self, block: NDArray[np.float32]) -> None:
         if len(block):
             self._on_block(block)
-
-
-class _Clock:
-    """Tells how much audio is missing, from when blocks arrive.
-
-    A block arrives late by chance, but never early: over half a second the least late one tells how much
-    audio there should have been. What is missing beyond that of the half second before was lost; a little
-    is the drift between the device's clock and ours, and is followed.
-    """
-
-    def __init__(self) -> None:
-        self._least: float | None = None
-        self._window_least = 0.0
-        self._window_end: float | None = None
-
-    def missing(self, arrived: float, seconds: float) -> float:
-        """Return the seconds of audio lost before this block; 0 nearly always.
-
-        Parameters
-        ----------
-        arrived
-            When the block arrived, on the monotonic clock.
-        seconds
-            Audio since the start, with this block.
-        """
-        lateness = arrived - seconds
-        if self._window_end is None:
-            self._window_end, self._window_least = arrived + _CLOCK_WINDOW, lateness
-            return 0.0
-        self._window_least = min(self._window_least, lateness)
-        if arrived < self._window_end:
-            return 0.0
-        least, self._window_end = self._window_least, None
-        lost = 0.0 if self._least is None else least - self._least
-        if lost > _CLOCK_TOLERANCE:
-            return lost
-        self._least = least
-        return 0.0
-
-    def behind(self, now: float, seconds: float) -> float:
-        """Return how much audio should have come by now, but did not."""
-        least = self._least if self._least is not None else self._window_least
-        return max(0.0, now - seconds - least)
-
-    def restart(self) -> None:
-        """Begin a window anew: another stream, whose blocks may come with another delay."""
-        self._window_end = None
 
 
 class _Intake:
@@ -257,7 +209,7 @@ class Capture:
     def _run(self) -> None:
         stopping = self._stopping
         self._outlet = _Outlet(self._on_block, self._mix)
-        self._clock = _Clock()
+        self._clock = AudioClock()
         self._pending_overruns, self._pending_lost, self._reported = 0, 0.0, 0.0
         retry = 0.0
         lost = False

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import soxr
 
+from device.audio import outputs
 from device.audio import playback as module
 from device.audio.playback import Player
 from device.audio.portaudio import portaudio
@@ -81,7 +82,7 @@ def test_stop_fades_within_50_ms_and_forgets_the_rest(tmp_path, playing, watch):
     length = path.stat().st_size
     assert player.wait(60)
     player.close()
-    assert (path.stat().st_size - length) / 2 / module._CLOCK_RATE <= 0.05
+    assert (path.stat().st_size - length) / 2 / outputs.CLOCK_RATE <= 0.05
     said, rate = soundfile.read(path, dtype="float32")
     assert said[-1] == 0
     # No click: nowhere a step that the tone itself does not have.
@@ -125,7 +126,7 @@ def test_null_output_keeps_the_time_of_a_real_one(playing, watch):
 
 
 def test_without_a_speaker_speech_is_dropped_and_reported(playing, watch, monkeypatch):
-    monkeypatch.setattr(module, "list_devices", list)
+    monkeypatch.setattr(outputs, "list_devices", list)
     player = playing(None)
     assert "no speaker" in watch.until_reported(Happening.LOST).text
     player.play(tone(2.0), 22_050)
@@ -203,7 +204,7 @@ def test_a_cut_reaches_the_ear_within_50_ms(virtual_mic, playing, watch):
     """What a device has been given cannot be taken back: one period, what is buffered, and the fade."""
     player = playing("virtual_speaker")
     watch.until_reported(Happening.FOUND)
-    assert module._PERIOD + player._output.latency + module._FADE <= 0.05
+    assert module.PERIOD + player._output.latency + outputs.FADE <= 0.05
 
 
 @pytest.mark.e2e
