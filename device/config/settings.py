@@ -211,6 +211,40 @@ class MqttSettings(Section):
     outbox_mb: int = Field(default=64, ge=1, le=4096)
 
 
+class ServerSettings(Section):
+    """Programs written for Azure Speech: sockets and REST."""
+
+    enabled: bool = False
+    """Serve from the daemon; ``dragoman serve`` serves in any case."""
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """Any other address than this machine's own needs a key."""
+    port: int = Field(default=5000, ge=0, le=65535)
+    """0 takes a free one."""
+    key_file: UserPath | None = None
+    """A file that holds the key that programs must show, and nothing else."""
+    tls_port: int | None = Field(default=None, ge=0, le=65535)
+    """A second port that speaks TLS: 443 for programs that know only a key and a region."""
+    cert_file: UserPath | None = None
+    """Certificate and key of the TLS port; by default what ``dragoman tls init`` made."""
+    cert_key_file: UserPath | None = None
+    connections: int = Field(default=32, ge=1, le=1000)
+    """Sockets and requests served at once; what comes on top is told to come again later."""
+    message_kb: int = Field(default=1024, ge=64, le=65536)
+    """The longest message on a socket, and the longest text to speak."""
+    upload_mb: int = Field(default=250, ge=1, le=4096)
+    """The longest recording sent whole."""
+    longest_audio: float = Field(default=7200, ge=1, le=86400)
+    """Seconds of audio in one turn or recording."""
+    idle: float = Field(default=300, ge=1, le=3600)
+    """Seconds without a message after which a socket is closed."""
+    batch_workers: int = Field(default=1, ge=0, le=16)
+    """Recordings of batch transcriptions worked on at once; 0 leaves them waiting."""
+    batch_folders: tuple[UserPath, ...] = ()
+    """Folders whose recordings may be asked for by ``file:`` addresses; none by default."""
+    batch_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
+    """Hosts whose recordings may be asked for by ``http:`` and ``https:`` addresses; none by default."""
+
+
 class LogSettings(Section):
     """What the daemon writes to its log (never what people said)."""
 
@@ -228,6 +262,7 @@ class Settings(Section):
     audio: AudioSettings = AudioSettings()
     controls: ControlSettings = ControlSettings()
     mqtt: MqttSettings = MqttSettings()
+    server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
     state_directory: UserPath | None = None
     """Durable state; by default ``$STATE_DIRECTORY``, else the user's state folder."""

@@ -63,6 +63,18 @@ class Recognizer(Protocol):
         ...
 
 
+@runtime_checkable
+class LanguageIdentifier(Protocol):
+    """A loaded model that tells which language is spoken."""
+
+    languages: frozenset[str]
+    """Primary language subtags it knows."""
+
+    def detect_language(self, samples: Samples) -> list[tuple[str, float]]:
+        """Return languages with their probabilities, the likeliest first; nothing for too little sound."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Translated:
     """One translated sentence. ``confidence`` is the mean log-probability of its tokens, where known."""

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from device.config import EndpointSettings, ModelSettings, Settings
-from device.engines.protocols import Recognizer, Synthesizer, Translator, VoiceActivity
+from device.engines.protocols import LanguageIdentifier, Recognizer, Synthesizer, Translator, VoiceActivity
 from device.engines.routes import Route, find_route
 from device.engines.scheduler import Meter, Scheduler, sensible_threads
 from device.errors import DragomanError
@@ -97,6 +97,14 @@ class Engines:
         recognizer: Recognizer = self._load(self._choose("asr", language))
         return recognizer
 
+    def identifier(self) -> LanguageIdentifier | None:
+        """Return an installed model that tells languages apart, if there is one."""
+        for model in self.installed("asr"):
+            if model.engine == "whisper-ct2":
+                identifier: LanguageIdentifier = self._load(model)
+                return identifier
+        return None
+
     def synthesizer(self, language: str, voice: str | None = None) -> Synthesizer:
         """Return the voice with catalogue id ``voice``, else the best installed one that speaks ``language``."""
         model = self._installed(voice) if voice else self._choose("tts", language)
@@ -107,7 +115,7 @@ class Engines:
 
     def route(self, source: str, target: str) -> Route:
         """Return the best way from ``source`` to ``target`` through installed models."""
-        return find_route(self._candidates("mt"), source, target)
+        return find_route(self.installed("mt"), source, target)
 
     def translator(self, model_id: str) -> Translator:
         """Return a translation model by its catalogue id, as a `Route` names it."""
@@ -116,13 +124,13 @@ class Engines:
 
     def vad(self, settings: EndpointSettings) -> VoiceActivity:
         """Return a new voice activity detector for one conversation."""
-        models = self._candidates("vad")
+        models = self.installed("vad")
         if not models:
             raise DragomanError("no voice activity detector is installed; run `dragoman models pull vad-silero`")
         vad: VoiceActivity = self._adapter(models[0])(models[0], self._store.path(models[0].id), settings)
         return vad
 
-    def _candidates(self, task: str) -> list[Model]:
+    def installed(self, task: str) -> list[Model]:
         """Return the installed models for ``task``, best first."""
         return sorted(
             (m for m in map(self._store.catalogue.__getitem__, self._store.installed()) if m.task == task),
@@ -135,7 +143,7 @@ class Engines:
         )
         if preferred:
             return self._installed(preferred)
-        candidates = self._candidates(task)
+        candidates = self.installed(task)
         exact = [m for m in candidates if language in m.languages]
         near = [m for m in candidates if _primary(language) in {_primary(tag) for tag in m.languages}]
         if found := next(iter(exact + near), None):

@@ -1,0 +1,171 @@
+"""What all connections share: models, threads to work on, limits, and the settings of one conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from device.config import DirectionSettings, Settings
+from device.engines.registry import Engines
+from device.errors import DragomanError
+from device.events import SAMPLE_RATE, Event, Samples
+from device.interpreter import Interpreter
+from device.server.languages import Languages
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AHEAD = 1.0
+"""Seconds that audio may come ahead of real time before the sender has to wait for the work."""
+
+
+class BusyError(DragomanError):
+    """No further connection is served at the moment."""
+
+
+class Service:
+    """The shared part of the server.
+
+    Parameters
+    ----------
+    engines
+        Loaded models, also used by the device's own conversation.
+    settings
+        Everything; ``server`` holds the limits.
+    """
+
+    def __init__(self, engines: Engines, settings: Settings) -> None:
+        self.engines, self.settings = engines, settings
+        self.languages = Languages(engines)
+        self._connections = 0
+        # Every connection may keep one thread waiting for the engines.
+        self._pool = ThreadPoolExecutor(settings.server.connections + 4, thread_name_prefix="server")
+
+    def close(self) -> None:
+        """End the threads; the connections have ended before."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def connections(self) -> int:
+        """How many are being served."""
+        return self._connections
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[None]:
+        """Count one connection while the block runs.
+
+        Raises
+        ------
+        BusyError
+            There are as many as the settings allow.
+        """
+        limit = self.settings.server.connections
+        if self._connections >= limit:
+            raise BusyError(f"all {limit} connections are in use; try again later")
+        self._connections += 1
+        try:
+            yield
+        finally:
+            self._connections -= 1
+
+    async def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``call`` on a thread of its own and wait for what it returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+
+    def conversation_settings(
+        self, source: str, targets: tuple[str, ...] = (), *, speak: str | None = None, voice: str | None = None,
+        silence: float | None = None, partials: bool = True,
+    ) -> Settings:  # fmt: skip
+        """Return the settings of one conversation of a client."""
+        endpoint = self.settings.endpoint
+        if silence is not None:
+            endpoint = endpoint.model_copy(update={"silence": min(max(silence, 0.1), 10.0)})
+        direction = DirectionSettings.model_construct(source=source, targets=targets, speak=speak, voice=voice)
+        return self.settings.model_copy(
+            update={
+                "directions": (direction,),
+                "endpoint": endpoint,
+                "partials": self.settings.partials.model_copy(update={"enabled": partials}),
+                "speech": self.settings.speech.model_copy(update={"enabled": speak is not None}),
+            }
+        )
+
+
+class Conversation:
+    """One `Interpreter` driven from an event loop.
+
+    Parameters
+    ----------
+    service
+        What is shared.
+    settings
+        From `Service.conversation_settings`.
+    listener
+        Receives every event, in order, on the event loop; nothing comes after `abandon`.
+    """
+
+    def __init__(self, service: Service, settings: Settings, listener: Callable[[Event], None]) -> None:
+        self._service, self._settings, self._listener = service, settings, listener
+        self._loop = asyncio.get_running_loop()
+        self._interpreter: Interpreter | None = None
+        self._abandoned = False
+        self._began = self._loop.time()
+        self._fed = 0
+
+    @property
+    def heard(self) -> float:
+        """Seconds of audio so far."""
+        return self._fed / SAMPLE_RATE
+
+    async def open(self) -> None:
+        """Load what is needed and begin to listen.
+
+        Raises
+        ------
+        DragomanError
+            A model is not installed.
+        """
+        self._interpreter = await self._service.work(self._make)
+        self._began = self._loop.time()
+
+    def _make(self) -> Interpreter:
+        interpreter = Interpreter(self._service.engines, self._settings, self._sink)
+        interpreter.begin_turn(hands_free=True)
+        return interpreter
+
+    async def feed(self, samples: Samples) -> None:
+        """Hear 16 kHz mono samples; whoever is faster than real time is held up until the work is done."""
+        if self._abandoned or not len(samples):
+            return
+        assert self._interpreter is not None
+        self._fed += len(samples)
+        hurried = self.heard > self._loop.time() - self._began + AHEAD
+        await self._service.work(self._hear, self._interpreter, samples, hurried)
+
+    @staticmethod
+    def _hear(interpreter: Interpreter, samples: Samples, hurried: bool) -> None:
+        # Not more at once than an utterance can be long, so that it is answered while the rest is heard.
+        for start in range(0, len(samples), SAMPLE_RATE):
+            interpreter.feed(samples[start : start + SAMPLE_RATE])
+            if hurried:
+                interpreter.keep_up()
+
+    async def finish(self) -> None:
+        """Take what was said so far as complete and wait until all of it has been answered."""
+        if self._interpreter is not None and not self._abandoned:
+            await self._service.work(self._interpreter.close)
+
+    def abandon(self) -> None:
+        """Hear and say nothing more: the client is gone or has what it wanted."""
+        self._abandoned = True
+
+    def _sink(self, event: Event) -> None:
+        if not self._abandoned and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._deliver, event)
+
+    def _deliver(self, event: Any) -> None:
+        if not self._abandoned:
+            self._listener(event)
