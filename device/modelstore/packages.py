@@ -7,6 +7,7 @@ interrupted pull does not fetch it again.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import importlib.util
 import os
 import re
@@ -29,6 +30,7 @@ from device.modelstore.sources import Member, Package
 _POLL = 0.2
 """Seconds between two looks at how far a package manager has come."""
 _LOG = "log"
+_DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError)
 _UNITS = {"bytes": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 
@@ -70,30 +72,30 @@ class Packages:
                 copy_stream(stream, target, reached)
         except KeyError:
             raise SourceError(f"{member.package} does not hold {'!/'.join(member.path)}") from None
-        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+        except _DAMAGE as error:
             self.drop(member.package)
             raise SourceError(f"{archive.name} is damaged: {error}") from None
 
     def drop(self, package: Package) -> None:
-        """Forget a fetched package."""
+        """Forget a fetched package and what was taken out of it."""
         shutil.rmtree(self._folder / package.key, ignore_errors=True)
+        shutil.rmtree(self._folder / "inner", ignore_errors=True)
 
     def _archive(self, package: Package) -> Path:
         if path := self._found.get(loose_key(package)):
             return path
         folder = self._folder / package.key
-        if folder.is_dir():
-            return next(path for path in folder.iterdir() if path.is_file())
+        if kept := next(folder.glob("*"), None):
+            return kept
         if not self._online:
             raise SourceError(f"{package} is not there")
         if package.key in self._failed:
             raise self._failed[package.key]
         try:
-            self._fetch(package, folder)
+            return self._fetch(package, folder)
         except SourceError as error:
             self._failed[package.key] = error
             raise
-        return next(path for path in folder.iterdir() if path.is_file())
 
     def _inner(self, package: Package, archive: Path, step: str) -> Path:
         """Take an archive out of an archive, once."""
@@ -106,7 +108,7 @@ class Packages:
             partial.replace(inner)
         return inner
 
-    def _fetch(self, package: Package, folder: Path) -> None:
+    def _fetch(self, package: Package, folder: Path) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=self._folder, ignore_cleanup_errors=True) as name:
             scratch = Path(name)
@@ -121,6 +123,7 @@ class Packages:
             if len(files) != 1:
                 raise SourceError(f"{package.tool} gave {len(files)} files for {package.requirement}")
             got.replace(folder)
+        return folder / files[0].name
 
 
 def _pip(package: Package, target: Path) -> list[str]:

