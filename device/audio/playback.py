@@ -139,7 +139,7 @@ class Player:
             feed.volume = self._volume
 
     def play(self, samples: Samples, rate: int) -> None:
-        """Say one chunk after all that were queued before; returns at once.
+        """Say one chunk after all that were queued before; returns at once. A closed player says nothing.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class Player:
         rate
             Their sample rate; any.
         """
-        if not len(samples):
+        if not len(samples) or self._closing.is_set():
             return
         with self._lock:
             self._silent.clear()

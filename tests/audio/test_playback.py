@@ -178,6 +178,7 @@ def test_closing_twice_leaves_no_thread(playing, watch):
     player.play(tone(3.0), 22_050)
     player.close()
     player.close()
+    player.play(tone(1.0), 22_050)
     assert not player.playing
     assert not {thread.name for thread in threading.enumerate()} & {"player", "clock-output"}
 
