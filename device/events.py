@@ -47,10 +47,12 @@ class Event:
         out: dict[str, Any] = {"type": self.type}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
-            if value is None or isinstance(value, np.ndarray):
+            if value is None or isinstance(value, np.ndarray) or (item.name == "words" and not value):
                 continue
             if isinstance(value, float):
                 value = round(value, 3)
+            elif item.name == "words":
+                value = [dataclasses.asdict(word) for word in value]
             elif isinstance(value, Mapping):
                 value = {k: round(v, 3) if isinstance(v, float) else v for k, v in value.items()}
             out[item.name] = value
@@ -98,6 +100,16 @@ class PartialTranslation(Event):
     end: float
 
 
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """One word of a final and when it was said."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final(Event):
     """What was said in one utterance. Never taken back, never dropped."""
@@ -118,6 +130,8 @@ class Final(Event):
     """Direction of arrival in degrees, where an array measured it."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds each stage took: ``endpoint``, ``asr``."""
+    words: tuple[SpokenWord, ...] = field(default=(), repr=False)
+    """The words with their times, where the model tells them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

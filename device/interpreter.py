@@ -38,6 +38,7 @@ from device.events import (
     Sink,
     Speech,
     SpeechStarted,
+    SpokenWord,
     Translation,
     UtteranceEnded,
 )
@@ -486,6 +487,7 @@ class Interpreter:
                 language=direction.settings.source, start=utterance.begins, end=utterance.ends,
                 direction=utterance.direction, confidence=recognition.confidence,
                 timings={"endpoint": (utterance.noticed - utterance.speech_end) / SAMPLE_RATE, "asr": cost},
+                words=_timed(recognition, utterance.start / SAMPLE_RATE),
             ),
         )  # fmt: skip
         self._flush()
@@ -628,3 +630,8 @@ class Interpreter:
                         log.exception("a listener failed on %s", event.type)
             finally:
                 self._emitting.release()
+
+
+def _timed(recognition: Recognition, start: float) -> tuple[SpokenWord, ...]:
+    """Return the words of audio that began at ``start``, with times in the conversation."""
+    return tuple(SpokenWord(w.text, start + w.start, start + w.end, w.confidence) for w in recognition.words)
