@@ -247,8 +247,8 @@ class _Container(_Decoder):
         return None if self._container.duration is None else self._container.duration / av.time_base
 
     def decode(self) -> Iterator[MultiChannel]:
-        # One planar float frame for each decoded one; the rate and the layout stay as they are.
-        planar = av.AudioResampler(format="fltp", layout=None, rate=None)
+        convert = self._converter()
+        kind = None
         for packet in self._packets():
             try:
                 frames = packet.decode()
@@ -256,8 +256,16 @@ class _Container(_Decoder):
                 self.damaged = True
                 continue
             for frame in frames:
-                for converted in planar.resample(frame):
-                    yield np.ascontiguousarray(converted.to_ndarray().T, np.float32)
+                # Recordings joined end to end may change rate or channels on the way.
+                if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                    convert = self._converter()
+                for planar in convert.resample(frame):
+                    yield np.ascontiguousarray(planar.to_ndarray().T, np.float32)
+
+    def _converter(self) -> Any:
+        """Return what makes planar floats of frames, with the rate and the channels that the header tells."""
+        context = self._stream.codec_context
+        return av.AudioResampler(format="fltp", layout=context.layout, rate=self.info.rate)
 
     def _packets(self) -> Iterator[Any]:
         try:

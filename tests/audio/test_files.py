@@ -82,6 +82,17 @@ def test_aac_in_mp4(tmp_path):
     assert "cut off" in message(path)
 
 
+def test_recordings_joined_end_to_end_are_heard_to_the_end(tmp_path):
+    stereo = np.stack([TONE, TONE], axis=1)[:44_100]
+    soundfile.write(tmp_path / "a.mp3", TONE, RATE, format="MP3")
+    soundfile.write(tmp_path / "b.mp3", stereo, 44_100, format="MP3")
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes((tmp_path / "a.mp3").read_bytes() + (tmp_path / "b.mp3").read_bytes())
+    samples = heard(joined)
+    assert len(samples) / 16_000 == pytest.approx(3.0, abs=0.2)
+    assert np.std(samples[-12_000:-4_000]) > 0.1
+
+
 def test_eight_channels_at_96_khz_are_averaged_or_chosen_or_left_as_they_are(tmp_path):
     path = tmp_path / "array.wav"
     at = np.arange(96_000) / 96_000
