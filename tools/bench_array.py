@@ -195,9 +195,10 @@ class Bench:
         seconds, fed, lag = 0.0, 0, 0
         for start in range(0, len(mixture) - BLOCK + 1, BLOCK):
             block = mixture[start : start + BLOCK]
-            begun = time.perf_counter()
+            # The thread's own time: what one core takes, whoever else uses the machine.
+            begun = time.thread_time()
             out = processor.process(block)
-            seconds += time.perf_counter() - begun
+            seconds += time.thread_time() - begun
             outputs.append(out)
             fed += len(block)
             lag = max(lag, fed - sum(map(len, outputs)))
@@ -267,13 +268,13 @@ class Bench:
         return round(float(jiwer.wer(wanted, got)), 4)
 
 
-_DIGITS = dict(zip("0123456789", "zero one two three four five six seven eight nine".split(), strict=True))
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def normalise(text: str) -> str:
     """Return the words alone, in lower case, digits and titles spelt out."""
-    text = re.sub(r"\bmr\b\.?", "mister", text.lower().replace("’", "'"))
-    text = re.sub(r"\d", lambda match: f" {_DIGITS[match[0]]} ", text)
+    text = re.sub(r"\bmr\b\.?", "mister", text.lower().replace("\u2019", "'"))
+    text = re.sub(r"\d", lambda match: f" {_DIGITS[int(match[0])]} ", text)
     return " ".join(re.sub(r"[^a-z' ]", " ", text).split())
 
 

@@ -92,7 +92,8 @@ def _write(folder: Path, source: Path, span: str, text: str) -> None:
     samples = soxr.resample(samples, rate, SAMPLE_RATE)
     samples = samples * (_LEVEL / max(float(np.sqrt(np.mean(samples**2))), 1e-6))
     samples = samples * min(1.0, 0.98 / float(np.abs(samples).max()))
-    stem = source.stem + (f"-{int(float(span.split(':')[0])):02d}" if span else "")
+    begin = span.partition(":")[0]
+    stem = source.stem + (f"-{int(float(begin)):02d}" if begin else "")
     soundfile.write(folder / f"{stem}.wav", samples, SAMPLE_RATE)
     (folder / f"{stem}.txt").write_text(text + "\n", "utf-8")
 

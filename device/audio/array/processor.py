@@ -19,13 +19,16 @@ from device.audio.array.calibration import Calibration
 from device.audio.array.covariance import Covariance, RunningCovariance, covariance
 from device.audio.array.doa import Direction, DirectionSmoother, SteeredResponse
 from device.audio.array.geometry import Geometry
+from device.audio.array.noise import NoiseField
 from device.audio.array.postfilter import PostFilter
 from device.audio.array.sectors import Sector, Sectors
-from device.audio.array.steering import diffuse_coherence
 from device.audio.array.stft import BINS, FREQUENCIES, HOP, Analysis, Spectra, Synthesis
+from device.audio.array.swaps import SwapFinder
 from device.audio.array.transfer import TransferTracker
 from device.events import SAMPLE_RATE, Samples
 
+LATENCY = 2 * HOP
+"""Samples that are held back at most."""
 STRETCH = 8
 """Frames in a stretch: 80 ms."""
 SECONDS = STRETCH * HOP / SAMPLE_RATE
@@ -60,7 +63,8 @@ class ArrayProcessor:
     geometry
         The microphones; ``process`` takes them in this order.
     beamformer
-        A name from ``BEAMFORMERS``, or ``auto``: adaptive MVDR, the reference microphone where that would be worse.
+        A name from ``BEAMFORMERS``, or ``auto``: adaptive MVDR, superdirective until noise was heard, and the
+        reference microphone where a beam would be worse.
     calibration
         Corrections of gain and delay, applied to the spectra.
     sectors
@@ -87,6 +91,7 @@ class ArrayProcessor:
         self._fixed = azimuth
         self._correction = calibration.correction(geometry.size) if calibration else None
         self._postfilter = PostFilter() if postfilter else None
+        self._informed = False
         self.trace: list[Weights] | None = None
         """Set to a list, it receives the weights of every frame, for measuring tools."""
         self.use(range(geometry.size))
@@ -98,6 +103,7 @@ class ArrayProcessor:
         self._synthesis = Synthesis()
         self._stretch: list[Spectra] = []
         self._frames = 0
+        self._taken = self._given = 0
         self._gate: Gate[tuple[Covariance, int | None]] = Gate()
         self._frozen = False
         if self._postfilter:
@@ -109,9 +115,9 @@ class ArrayProcessor:
         self._part = self.geometry.subset(self.microphones)
         size = self._part.size
         self._noise = RunningCovariance(size, NOISE_MEMORY)
-        # Until noise was heard, sound from everywhere stands in for it; too weak to matter once some was.
-        self._noise.value[:] = 1e-9 * (diffuse_coherence(self._part) + 0.01 * np.eye(size))
+        self._field = NoiseField(self._part)
         self._finder = SteeredResponse(self._part) if size > 1 else None
+        self._swaps = SwapFinder(self._finder, size) if self._finder else None
         looks = self.sectors.looks or (Sector(0, 360),)
         self._talkers = [self._new_talker() for _ in looks] if size > 1 else []
         self._look = 0
@@ -121,7 +127,10 @@ class ArrayProcessor:
         name = "mvdr" if self.beamformer == "auto" else self.beamformer
         self._algorithm: Beamformer = BEAMFORMERS[name if size > 1 else "single"]()
         self._single = BEAMFORMERS["single"]()
+        self._ignorant = BEAMFORMERS["superdirective"]()
         self._weights = self._full(self._single.weights(self._scene()))
+        if self._fixed is not None:
+            self._steer()
 
     def speech(self, active: bool) -> None:
         """Take the voice activity detector's verdict on the newest output."""
@@ -129,6 +138,7 @@ class ArrayProcessor:
             for talker in self._talkers:
                 talker.speech.doubt(_FRESH)
                 talker.smoother.reset()
+        self._informed = True
         self._gate.speech(active)
 
     def freeze(self, frozen: bool) -> None:
@@ -141,6 +151,12 @@ class ArrayProcessor:
         if self._fixed is not None:
             return Direction(self._fixed, 1.0)
         return self._talkers[self._look].direction if self._talkers else None
+
+    @property
+    def swapped(self) -> list[tuple[int, int]]:
+        """Pairs of microphones that seem exchanged."""
+        pairs = self._swaps.pairs if self._swaps else []
+        return [(self.microphones[one], self.microphones[other]) for one, other in pairs]
 
     @property
     def look(self) -> int | None:
@@ -157,6 +173,7 @@ class ArrayProcessor:
 
         Sample i of all that came out belongs to sample i of all that went in.
         """
+        self._taken += len(samples)
         spectra = self._analysis.push(samples)
         if self._correction is not None:
             spectra *= self._correction
@@ -174,7 +191,16 @@ class ArrayProcessor:
                 self._stretch, self._frames = [], 0
         if not outputs:
             return np.zeros(0, np.float32)
-        return self._synthesis.push(np.concatenate(outputs))
+        out = self._synthesis.push(np.concatenate(outputs))
+        self._given += len(out)
+        return out
+
+    def flush(self) -> Samples:
+        """Return what is held back, so that as much has come out as went in; a new stream begins."""
+        missing = self._taken - self._given
+        tail = self.process(np.zeros((3 * HOP, self.geometry.size), np.float32))[:missing]
+        self.reset()
+        return tail
 
     def _apply(self, spectra: Spectra) -> NDArray[np.complex64]:
         out: NDArray[np.complex64] = (spectra * self._weights.conj().T).sum(1)
@@ -187,7 +213,7 @@ class ArrayProcessor:
         return out
 
     def _learn(self, spectra: Spectra) -> None:
-        if self._finder is None or self._frozen:
+        if self._finder is None or self._frozen or not self._informed:
             return
         measured = covariance(spectra)
         look, unwanted = self._whose(measured)
@@ -196,6 +222,8 @@ class ArrayProcessor:
             changed = True
             if lesson is Lesson.NOISE:
                 self._noise.add(value, SECONDS)
+                if self._talkers[self._look].speech.seconds:
+                    self._field.update(self._noise, self._talkers[self._look].speech)
             else:
                 self._hear(value, self._look if owner is None else owner)
         if changed:
@@ -216,14 +244,20 @@ class ArrayProcessor:
         self._look = look
         talker = self._talkers[look]
         talker.speech.add(value, SECONDS)
-        talker.transfer, talker.presence = talker.tracker.update(talker.speech.value, self._noise, self._reference)
+        self._field.update(self._noise, talker.speech)
+        talker.transfer, talker.presence = talker.tracker.update(talker.speech.value, self._field, self._reference)
         assert self._finder is not None
+        assert self._swaps is not None
         weight = talker.presence**2
+        self._swaps.add(talker.transfer, weight)
         talker.direction = talker.smoother.add(self._finder.of_transfer(talker.transfer, weight))
 
     def _steer(self) -> None:
         scene = self._scene()
-        weights = self._algorithm.weights(scene)
+        if self.beamformer == "auto" and not self._noise.seconds:
+            weights = self._ignorant.weights(scene)
+        else:
+            weights = self._algorithm.weights(scene)
         if self.beamformer == "auto":
             weights = self._judge(scene, weights)
         self._weights = self._full(weights)
@@ -251,6 +285,7 @@ class ArrayProcessor:
         return Scene(
             self._part,
             self._noise,
+            self._field,
             talker.speech if talker else RunningCovariance(size, SPEECH_MEMORY),
             self._reference,
             direction.azimuth if direction else None,

@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from device.audio.array.covariance import Covariance, RunningCovariance, loaded
+from device.audio.array.covariance import Covariance
+from device.audio.array.noise import NoiseField
 from device.audio.array.stft import BINS
 
-LOADING = 1e-4
 _ITERATIONS = 2
-_PATIENCE = 3
 
 
 class TransferTracker:
@@ -28,13 +27,11 @@ class TransferTracker:
     def reset(self) -> None:
         """Forget the talker."""
         self._vector = np.ones((BINS, self._size), np.complex64)
-        self._inverse: Covariance | None = None
-        self._version = -1
 
     def update(
-        self, speech: Covariance, noise: RunningCovariance, reference: int
+        self, speech: Covariance, noise: NoiseField, reference: int
     ) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-        """Take in the newest covariances.
+        """Take in the newest covariance of the talker with the noise.
 
         Returns
         -------
@@ -43,20 +40,16 @@ class TransferTracker:
         presence
             Of shape ``(bins,)``: 0 where the talker does not stand out of the noise, towards 1 where he does.
         """
-        if self._inverse is None or noise.version >= self._version + _PATIENCE:
-            self._matrix = loaded(noise.value, LOADING)
-            self._inverse = np.linalg.inv(self._matrix)
-            self._version = noise.version
         vector = self._vector[..., None]
         for _ in range(_ITERATIONS):
-            vector = self._inverse @ (speech @ vector)
+            vector = noise.inverse @ (speech @ vector)
             length = np.sqrt(np.sum(np.abs(vector) ** 2, axis=1, keepdims=True))
             vector = vector / np.maximum(length, 1e-30)
         # A bin without any sound would lose its direction for good.
         silent = ~(np.abs(vector).max(axis=1) > 0)[:, 0]
         vector[silent] = 1
         self._vector = vector[..., 0]
-        coloured = self._matrix @ vector
+        coloured = noise.matrix @ vector
         with_talker = np.sum(vector.conj() * (speech @ vector), axis=1)[:, 0].real
         without = np.sum(vector.conj() * coloured, axis=1)[:, 0].real
         presence = np.clip(1 - without / np.maximum(with_talker, 1e-30), 0, 1).astype(np.float32)

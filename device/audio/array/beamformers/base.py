@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from device.audio.array.covariance import RunningCovariance
 from device.audio.array.geometry import Geometry
+from device.audio.array.noise import NoiseField
 from device.audio.array.stft import BINS
 
 Weights = NDArray[np.complex64]
@@ -25,6 +26,8 @@ class Scene:
     """The microphones that are in use."""
     noise: RunningCovariance
     """Of the sound while nobody talks."""
+    field: NoiseField
+    """What the beam has to work against, and its inverse."""
     speech: RunningCovariance
     """Of the sound while the talker talks, noise included."""
     reference: int = 0

@@ -23,7 +23,7 @@ class MaxSnr(Mvdr):
         weights = super().weights(scene)
         if scene.transfer is None or not scene.noise.seconds:
             return weights
-        filtered = (scene.noise.value @ weights[..., None])[..., 0]
+        filtered = (scene.field.matrix @ weights[..., None])[..., 0]
         noise = np.sum(weights.conj() * filtered, -1).real
         scale = np.sqrt(np.sum(np.abs(filtered) ** 2, -1) / scene.geometry.size) / np.maximum(noise, 1e-20)
         return np.asarray(weights * np.clip(scale, 0.1, 3.0)[:, None], np.complex64)

@@ -10,21 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from device.audio.array.beamformers.base import Beamformer, Scene, Weights, only_reference
-from device.audio.array.covariance import Covariance, loaded
 from device.audio.array.steering import steering_vectors
-
-LOADING = 1e-4
-_PATIENCE = 3
-"""Noise updates between two inversions; the noise changes little in a quarter of a second."""
 
 
 class Mvdr(Beamformer):
     """Steered by the talker's relative transfer functions, or by his azimuth until they are known."""
 
     name = "mvdr"
-
-    def __init__(self) -> None:
-        self.reset()
 
     def weights(self, scene: Scene) -> Weights:
         """Return the weights for the scene; the reference alone until noise and talker are known."""
@@ -34,17 +26,6 @@ class Mvdr(Beamformer):
             towards = np.asarray(steering / steering[:, scene.reference, None], np.complex64)
         if towards is None or not scene.noise.seconds:
             return only_reference(scene)
-        solved = (self._inverted(scene) @ towards[..., None])[..., 0]
+        solved = (scene.field.inverse @ towards[..., None])[..., 0]
         gain = np.sum(towards.conj() * solved, -1, keepdims=True).real
         return np.asarray(solved / np.maximum(gain, np.finfo(np.float32).tiny), np.complex64)
-
-    def reset(self) -> None:
-        """Forget the inverted covariance."""
-        self._inverse: Covariance | None = None
-        self._version = 0
-
-    def _inverted(self, scene: Scene) -> Covariance:
-        if self._inverse is None or scene.noise.version >= self._version + _PATIENCE:
-            self._inverse = np.linalg.inv(loaded(scene.noise.value, LOADING))
-            self._version = scene.noise.version
-        return self._inverse
