@@ -166,11 +166,18 @@ class ChunkTranslator:
             literal = self._spell(character) is None
             if literal and out and (character in _JOINERS or unicodedata.combining(character)):
                 literal = out[-1][1]
-            elif literal and _is_attached(text, place):
+            elif literal and self._is_attached(text, place):
                 literal = False
             elif literal and len(out) > 1 and not out[-1][1] and out[-1][0].isspace():
                 _append(out, out.pop()[0], literal=True)  # only space since the last literal: one literal
             _append(out, character, literal=literal)
+
+    def _is_attached(self, text: str, place: int) -> bool:
+        """Whether a sign belongs to the word or number beside it ("#1", "~5", "C#"), unlike an emoji."""
+        if text[place] >= _ARROWS or unicodedata.category(text[place])[0] not in "PSN":
+            return False
+        beside = text[max(0, place - 1) : place] + text[place + 1 : place + 2]
+        return any(c.isalnum() and self._spell(c) is not None for c in beside)
 
     def _chunk(self, text: str) -> list[_Part]:
         """Return the parts of a spellable piece: white space and addresses at its ends are literals."""
@@ -196,11 +203,15 @@ class ChunkTranslator:
             required.append((written, address))
             return written
 
-        written = _SPACES.sub(" ", _ADDRESS.sub(write_address, text))
+        written = _ADDRESS.sub(write_address, text)
         shouted = not required and _is_shouted(written)
         if shouted:
             written = written.capitalize()
-        return _Part(text, self._spell_all(written), tuple(required), self._names(written), shouted)
+        names = self._names(written)
+        written = _SPACES.sub(" ", self._spell_all(written))
+        if not any(map(str.isalpha, written)):
+            return _Part(text)
+        return _Part(text, written, tuple(required), names, shouted)
 
     def _names(self, text: str) -> tuple[tuple[str, str], ...]:
         """Return the words that cannot be written as they are, each with how it is written."""
@@ -217,7 +228,7 @@ class ChunkTranslator:
         return tuple(names.items())
 
     def _spell_all(self, text: str) -> str:
-        return "".join(self._spell(character) or "" for character in text)
+        return "".join(self._spell(character) or "" for character in text).strip()
 
     def _spell(self, character: str) -> str | None:
         """Return what to write for a character, or None where the vocabulary has nothing like it."""
@@ -269,14 +280,6 @@ def _append(out: list[tuple[str, bool]], text: str, *, literal: bool) -> None:
         out[-1] = (out[-1][0] + text, literal)
     else:
         out.append((text, literal))
-
-
-def _is_attached(text: str, place: int) -> bool:
-    """Whether a sign belongs to the word or number beside it ("#1", "~5", "C#"), unlike an emoji."""
-    character = text[place]
-    if character >= _ARROWS or unicodedata.category(character)[0] not in "PSN":
-        return False
-    return text[place - 1 : place].isalnum() or text[place + 1 : place + 2].isalnum()
 
 
 def _is_shouted(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from device.engines.mt_text import ChunkTranslation, ChunkTranslator
@@ -133,6 +133,9 @@ def test_together_gives_what_one_by_one_gives() -> None:
 
 
 @given(st.text())
+@example("ƀ; A")
+@example("A¸")
+@example("#\u0301 A")
 def test_any_text_is_translated(text: str) -> None:
     model = Model(lambda chunk: chunk)
     out = translate(text, model)
