@@ -134,7 +134,7 @@ def test_together_gives_what_one_by_one_gives() -> None:
 
 @given(st.text())
 @example("ƀ; A")
-@example("A¸")
+@example("A¸")  # noqa: RUF001
 @example("#\u0301 A")
 def test_any_text_is_translated(text: str) -> None:
     model = Model(lambda chunk: chunk)
