@@ -82,9 +82,12 @@ class Pace:
     hold_longest: float = 600.0
     quota_first: float = 1.0
     """First wait after a refusal that passes by itself; doubles up to ``retry_longest``."""
-    subscriber_grace: float = 10.0
-    """After a connect, how long subscribers have to come back too: a final that the broker took but had
-    nobody to give it to is sent again until then. It closes the gap after a broker that lost its sessions."""
+    subscriber_grace: float = 120.0
+    """After a connect, how long subscribers have to come back too (paho's longest back-off): what the broker
+    took but had nobody to give to is sent again until then, topic by topic. It closes the gap after a broker
+    that lost its sessions."""
+    unheard_first: float = 0.25
+    unheard_longest: float = 1.0
     unacknowledged: float = 60.0
     """A publish without acknowledgement for this long means that the connection is dead."""
 
@@ -105,6 +108,8 @@ class _Hold:
 
     until: float
     wait: float
+    refused: bool = True
+    """The broker said no; false where only nobody listens yet."""
 
 
 @dataclass(slots=True)
@@ -403,11 +408,9 @@ class MqttPublisher:
 
     def _patience(self) -> float:
         """Return how long to wait for the network: until something that is held may be tried again."""
-        wait = TICK
+        holds = [*self._topic_holds.values(), *([self._queue_hold] if self._queue_hold else [])]
         now = time.monotonic()
-        if self._queue_hold is not None:
-            wait = min(wait, max(0.01, self._queue_hold.until - now))
-        return wait
+        return min([TICK, *(max(0.01, hold.until - now) for hold in holds if hold.until > now)])
 
     def _watch(self, connection: Connection) -> None:
         """Cut a connection on which the broker answers pings but acknowledges nothing."""
@@ -446,27 +449,28 @@ class MqttPublisher:
 
     def _entry_acknowledged(self, entry: Entry, reason: int) -> None:
         now = time.monotonic()
-        if reason == NO_MATCHING_SUBSCRIBERS and now - self._connected_at < self._pace.subscriber_grace:
-            self._queue_hold = _Hold(now + 0.25, 0.25)
-            return
-        if reason < 0x80:
+        pace, last = self._pace, self._topic_holds.get(entry.topic)
+        if reason == NO_MATCHING_SUBSCRIBERS and now - self._connected_at < pace.subscriber_grace:
+            wait = min(last.wait * 2, pace.unheard_longest) if last else pace.unheard_first
+            self._topic_holds[entry.topic] = _Hold(now + wait, wait, refused=False)
+        elif reason < 0x80:
             self._outbox.acknowledge(entry.id)
             self._queue_hold = None
             self._topic_holds.pop(entry.topic, None)
-            if self._refusal is not None and not self._topic_holds and not self._parked:
+            refused = any(hold.refused for hold in self._topic_holds.values())
+            if self._refusal is not None and not refused and not self._parked:
                 self._refusal = None
                 self._on_alert(REFUSED_ALERT, None)
         elif reason in (PAYLOAD_FORMAT_INVALID, PACKET_TOO_LARGE):
             self._parked.add(entry.id)  # it stays in the outbox, and the next has its turn
             self._refused(entry, reason)
         elif reason in (NOT_AUTHORIZED, TOPIC_NAME_INVALID):
-            last = self._topic_holds.get(entry.topic)
-            wait = min(last.wait * 2, self._pace.hold_longest) if last else self._pace.hold_first
+            wait = min(last.wait * 2, pace.hold_longest) if last else 0.0
+            wait = max(wait, pace.hold_first)
             self._topic_holds[entry.topic] = _Hold(now + wait, wait)
             self._refused(entry, reason)
         else:
-            wait = min(self._queue_hold.wait * 2, self._pace.retry_longest) if self._queue_hold else 0.0
-            wait = max(wait, self._pace.quota_first)
+            wait = min(self._queue_hold.wait * 2, pace.retry_longest) if self._queue_hold else pace.quota_first
             self._queue_hold = _Hold(now + wait, wait)
             self._refused(entry, reason)
 

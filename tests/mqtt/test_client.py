@@ -282,6 +282,21 @@ def test_broker_that_forgot_its_sessions_is_told_the_last_finals_again_in_order(
         assert room.depth == 0
 
 
+def test_topic_that_nobody_reads_delays_no_other(make_room: RoomMaker) -> None:
+    def answer(peer: Peer, publish: Published) -> None:
+        peer.acknowledge(publish, NO_SUBSCRIBERS if "translation" in publish.topic else 0)
+
+    with FakeBroker(answer) as broker:
+        room = make_room(broker)
+        for number in range(1, 21):
+            room.sink(translation(number))
+            room.sink(final(number))
+        broker.wait_on("transcript/final", 20)
+        assert len(broker.on("translation/pt")) < 10
+        room.stop(10)
+        assert room.depth == 20
+
+
 def test_device_without_any_subscriber_does_not_keep_finals_forever(make_room: RoomMaker) -> None:
     def answer(peer: Peer, publish: Published) -> None:
         peer.acknowledge(publish, NO_SUBSCRIBERS)

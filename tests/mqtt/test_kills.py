@@ -2,8 +2,8 @@
 
 What is promised of the broker: an entry leaves the outbox when the broker has acknowledged it; from then on it
 is the broker's. Mosquitto acknowledges before it saves, and before its subscribers have read; so after a
-connection that broke, the device says the last ten seconds again, and waits up to ten more for a subscriber to
-come back. A subscriber that stays away longer gets what mosquitto had saved (``persistence`` with
+connection that broke, the device says the last ten seconds again, and waits up to two minutes for a subscriber
+to come back. A subscriber that stays away longer gets what mosquitto had saved (``persistence`` with
 ``autosave_on_changes``).
 """
 
@@ -81,7 +81,7 @@ def test_no_final_is_lost_or_out_of_order_when_the_broker_is_killed(
     make_room: RoomMaker, tmp_path: Path, persistence: bool
 ) -> None:
     generator = random.Random(11)
-    last = 2000
+    last = 1200
     with (
         LocalBroker(tmp_path / "broker", persistence=persistence) as broker,
         Listener(broker.host, broker.port, "dragoman/kitchen/transcript/final") as listener,
@@ -92,7 +92,7 @@ def test_no_final_is_lost_or_out_of_order_when_the_broker_is_killed(
             room.sink(final(number))
         for kill in range(1, 6):
             # Somewhere between two acknowledgements, with the backlog under way.
-            moment = kill * last // 6 + generator.randrange(-150, 150)
+            moment = kill * last // 6 + generator.randrange(-90, 90)
             listener.wait(lambda messages, moment=moment: len(messages) >= moment)
             broker.kill()
             broker.start()
@@ -130,10 +130,10 @@ def test_no_final_is_lost_when_device_and_broker_are_both_killed(tmp_path: Path)
         assert first_appearances(sequences(messages)) == list(range(1, last + 1))
 
 
-def test_ten_thousand_finals_wait_for_an_absent_broker_and_come_in_order(make_room: RoomMaker, tmp_path: Path) -> None:
-    last = 10_000
+def test_thousands_of_finals_wait_for_an_absent_broker_and_come_in_order(make_room: RoomMaker, tmp_path: Path) -> None:
+    last = 3000
     with (
-        LocalBroker(tmp_path / "broker", persistence=True) as broker,
+        LocalBroker(tmp_path / "broker") as broker,
         Listener(broker.host, broker.port, "dragoman/kitchen/transcript/final") as listener,
     ):
         broker.stop()

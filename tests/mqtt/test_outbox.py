@@ -92,7 +92,7 @@ def test_entry_survives_kill_9_at_any_moment(path: Path) -> None:
     """
     generator = random.Random(4)
     said, stored = 0, 0
-    for _ in range(12):
+    for _ in range(8):
         process = run_python(source, path, stored + 1)
         assert process.stdout is not None
         for _ in range(generator.randrange(1, 60)):
