@@ -40,10 +40,11 @@ class Plan:
     starts: int
     idle: float
     sentences: int | None
+    languages: tuple[str, ...] | None
 
 
-FULL = Plan(utterances=14, repeats=2, rounds=5, starts=3, idle=20.0, sentences=None)
-QUICK = Plan(utterances=2, repeats=1, rounds=1, starts=1, idle=2.0, sentences=20)
+FULL = Plan(utterances=14, repeats=2, rounds=5, starts=3, idle=20.0, sentences=None, languages=None)
+QUICK = Plan(utterances=1, repeats=1, rounds=1, starts=1, idle=2.0, sentences=20, languages=("en",))
 
 TARGETS = {
     "first_audio_ratio": (0.35, "end of speech to first sound, over the plain way's"),
@@ -57,7 +58,7 @@ TARGETS = {
 def main() -> int:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a little of everything, in about a minute")
+    parser.add_argument("--quick", action="store_true", help="a little of everything, to see that it works")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
@@ -100,14 +101,14 @@ def measure(plan: Plan, console: Console) -> dict[str, Any]:
         memory = bench_process.resident(stage, spoken[0], foreign[0])
 
     with Engines(store, settings.models) as engines:
-        wer = bench_accuracy.word_error_rates(engines, recordings)
+        wer = bench_accuracy.word_error_rates(engines, recordings, plan.languages)
         bleu = bench_accuracy.bleu(engines, plan.sentences)
     show_accuracy(console, wer, bleu)
 
     ours = [pair["ours"] for pair in sentences.values() if pair["ours"] is not None]
     reference = [pair["reference"] for pair in sentences.values() if pair["reference"] is not None]
     result: dict[str, Any] = {
-        "first_audio_ratio": scenes[0].ratio,
+        "first_audio_ratio": scenes[bench_latency.AT_ONCE].ratio,
         "outside_engines": load.outside,
         "idle_core": idle,
         "rss_mb": memory["used"],
@@ -217,7 +218,9 @@ def show_targets(console: Console, result: dict[str, Any]) -> None:
 def _table(console: Console, title: str, columns: list[str], rows: list[list[str]]) -> None:
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number and column else "left", no_wrap=True)
+        words = number and not column
+        width = None if words else max(len(row[number]) for row in [columns, *rows])
+        table.add_column(column, justify="right" if number and column else "left", min_width=width)
     for row in rows:
         table.add_row(*row)
     console.print(f"[bold]{title}[/bold]")
