@@ -22,6 +22,7 @@ from device.errors import DragomanError, UsageError
 COMMANDS = {
     "Translate": {
         "run": "Run the translator: microphone, button, speaker and broker.",
+        "serve": "Serve programs written for Azure Speech.",
         "listen": "Show live captions and translations of the microphone.",
         "translate": "Translate recordings, or lines of text.",
         "say": "Speak a text.",

@@ -34,7 +34,8 @@ class TurnOptions:
     locale: str = "en-US"
     candidates: tuple[str, ...] = ()
     """Locales to identify the spoken one among."""
-    identify_only: bool = False
+    identify_continuously: bool = False
+    """Whether every utterance may be in another language."""
     targets: tuple[str, ...] = ()
     """Languages to translate into, as the client wrote them."""
     speak: str | None = None
@@ -103,7 +104,7 @@ def turn_options(path: str, query: Query, context: Mapping[str, Any], mode: str 
         mode=chosen,
         locale=_text(detection, "language") or _first(query, "from") or _first(query, "language") or "en-US",
         candidates=tuple(_strings(lid, "languages", MOST_CANDIDATES)) or tuple(listed[:MOST_CANDIDATES]),
-        identify_only=bool(lid) and _text(detection, "mode").lower() == "none",
+        identify_continuously="continuous" in _text(lid, "mode").lower(),
         targets=targets,
         speak=speak,
         voice=voice,

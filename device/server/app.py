@@ -1,0 +1,131 @@
+"""The ASGI app: every address that Azure's speech programs ask for, behind one gate."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from device.config import Settings, read_secret
+from device.engines.registry import Engines
+from device.server.auth import Gate
+from device.server.errors import error_response, response_for
+from device.server.options import Query, query_of
+from device.server.recognition import RecognitionSocket
+from device.server.service import BusyError, Service
+from device.server.sockets import Room, Socket
+
+log = logging.getLogger(__name__)
+
+RECOGNITION_PATHS = (
+    "/speech/recognition/{mode}/cognitiveservices/v1",
+    "/speech/translation/cognitiveservices/v1",
+    "/speech/universal/v2",
+    "/stt/speech/universal/v2",
+    "/stt/speech/recognition/{mode}/cognitiveservices/v1",
+)
+OPEN_PATHS = ("/languages", "/openapi.json", "/healthz")
+"""What needs no key: it tells nothing about anybody."""
+
+Serve = Callable[[Service, Socket, str, Query], Room]
+
+
+def create_app(engines: Engines, settings: Settings) -> Starlette:
+    """Return the app.
+
+    Parameters
+    ----------
+    engines
+        Loaded models.
+    settings
+        Everything; of ``server`` the key and the limits.
+
+    Raises
+    ------
+    DragomanError
+        The key file cannot be read.
+    """
+    key_file = settings.server.key_file
+    gate = Gate(read_secret(key_file) if key_file else None)
+    service = Service(engines, settings)
+    routes: list[BaseRoute] = [
+        *(WebSocketRoute(path, _socket(service, RecognitionSocket)) for path in RECOGNITION_PATHS),
+        Route("/healthz", _health),
+    ]
+    app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found, Exception: _failed})
+    app.add_middleware(GateKeeper, gate=gate, service=service)
+    app.state.service = service
+    app.state.gate = gate
+    return app
+
+
+def _socket(service: Service, serve: Serve) -> Callable[[WebSocket], object]:
+    async def endpoint(websocket: WebSocket) -> None:
+        wanted = websocket.headers.get("sec-websocket-protocol", "").split(",")[0].strip()
+        await websocket.accept(wanted or None, [(b"x-requestid", uuid.uuid4().hex.encode())])
+        socket = Socket(websocket, service)
+        query = query_of(websocket.query_params.multi_items())
+        await socket.serve(serve(service, socket, websocket.url.path, query))
+
+    return endpoint
+
+
+async def _health(_request: Request) -> Response:
+    return Response("ok", media_type="text/plain")
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    return error_response(status, f"{request.method} {request.url.path} is not served here")
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    return response_for(error)
+
+
+class GateKeeper:
+    """Lets in who shows the key, and no more than can be served; tells the others what the SDKs understand."""
+
+    def __init__(self, app: ASGIApp, gate: Gate, service: Service) -> None:
+        self._app, self._gate, self._service = app, gate, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        request = _Head(scope)
+        path = scope["path"].lower()
+        if path not in OPEN_PATHS and not self._gate.admits(request.headers, request.query):
+            await _deny(scope, receive, send, error_response(401, "the key is missing or wrong"))
+            return
+        try:
+            async with self._service.connection():
+                await self._app(scope, receive, send)
+        except BusyError as error:
+            await _deny(scope, receive, send, response_for(error))
+
+
+class _Head:
+    """Headers and query of a request or socket."""
+
+    def __init__(self, scope: Scope) -> None:
+        from urllib.parse import parse_qsl
+
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=200)
+        self.query = query_of(pairs)
+
+
+async def _deny(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)

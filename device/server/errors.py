@@ -1,0 +1,45 @@
+"""Failures as Azure's REST interfaces tell them: JSON with a code and a message, and the status that fits."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse
+
+from device.errors import DragomanError
+from device.server.languages import LanguageError
+from device.server.service import BusyError
+
+CODES = {
+    400: "InvalidRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed",
+    409: "Conflict", 411: "InvalidRequest", 413: "PayloadTooLarge", 415: "UnsupportedMediaType",
+    429: "TooManyRequests", 500: "InternalServerError", 503: "ServiceUnavailable",
+}  # fmt: skip
+
+
+class HttpError(DragomanError):
+    """A failure with its HTTP status and, where it says more, Azure's inner code."""
+
+    def __init__(self, status: int, message: str, inner: str = "") -> None:
+        super().__init__(message)
+        self.status, self.inner = status, inner
+
+
+def error_response(status: int, message: str, inner: str = "") -> JSONResponse:
+    """Return a failure in Azure's shape; ``429`` and ``503`` say when to come again."""
+    error: dict[str, object] = {"code": CODES.get(status, "Error"), "message": message}
+    if inner:
+        error["innerError"] = {"code": inner, "message": message}
+    headers = {"Retry-After": "1"} if status in {429, 503} else None
+    return JSONResponse({"error": error}, status, headers)
+
+
+def response_for(error: Exception) -> JSONResponse:
+    """Return the response for a failure."""
+    if isinstance(error, HttpError):
+        return error_response(error.status, str(error), error.inner)
+    if isinstance(error, BusyError):
+        return error_response(429, str(error))
+    if isinstance(error, LanguageError):
+        return error_response(400, str(error), "InvalidLocale")
+    if isinstance(error, DragomanError):
+        return error_response(400, str(error))
+    return error_response(500, "the server failed")

@@ -1,0 +1,120 @@
+"""The Speech SDK's sockets for recognition and translation: one connection, one turn after another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from device.errors import DragomanError
+from device.server.frames import Frame, FrameError, write_binary, write_text
+from device.server.options import Query, turn_options
+from device.server.service import Service
+from device.server.sockets import Socket
+from device.server.turn import Turn
+
+log = logging.getLogger(__name__)
+
+
+class RecognitionSocket:
+    """Serves one connection.
+
+    Parameters
+    ----------
+    service
+        What is shared.
+    socket
+        The accepted connection.
+    path, query
+        Of the address that the client asked for.
+    """
+
+    def __init__(self, service: Service, socket: Socket, path: str, query: Query) -> None:
+        self._service, self._socket = service, socket
+        self._path, self._query = path.lower(), query
+        self._mode = ""
+        self._turn: Turn | None = None
+        self._request = ""
+        self._finished: set[str] = set()
+        self._ending: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve until the client goes."""
+        try:
+            async for frame in self._socket.frames():
+                await self._take(frame)
+        finally:
+            if self._ending is not None:
+                self._ending.cancel()
+            if self._turn is not None:
+                self._turn.abandon()
+
+    async def idle(self) -> None:
+        """Tell a client that has been silent for too long that its turn is over."""
+        if self._turn is not None and not self._turn.over:
+            self._turn.fail("Error", f"nothing was sent for {self._service.settings.server.idle:g} s")
+
+    async def _take(self, frame: Frame) -> None:
+        if frame.path == "speech.config":
+            recognition = frame.json().get("context", {})
+            wanted = recognition.get("recognition") if isinstance(recognition, dict) else None
+            self._mode = wanted if isinstance(wanted, str) else ""
+        elif frame.path == "speech.context":
+            await self._begin(frame.request_id, frame.json())
+        elif frame.path == "audio":
+            if frame.request_id != self._request and frame.request_id not in self._finished:
+                await self._begin(frame.request_id, {})
+            if frame.request_id == self._request and self._turn is not None:
+                await self._hear(self._turn, frame.body)
+        # Everything else (telemetry, speech.event, audio.commit) needs no answer.
+
+    async def _begin(self, request: str, context: Mapping[str, Any]) -> None:
+        if not request:
+            raise FrameError("a turn needs an X-RequestId header")
+        if self._turn is not None and not self._turn.over:
+            self._turn.abandon()
+        self._finished.add(self._request)
+        self._request = request
+
+        def reply(path: str, body: Mapping[str, Any] | bytes, *, key: object = None, final: str | None = None) -> None:
+            if isinstance(body, bytes):
+                self._socket.put(write_binary(path, request, body, "audio/x-wav"))
+                return
+            if final is not None:
+                self._socket.drop((request, f"partial {final}"))
+            self._socket.put(write_text(path, request, body), None if key is None else (request, key))
+
+        options = turn_options(self._path, self._query, context, self._mode)
+        turn = self._turn = Turn(self._service, options, reply, v2="universal" in self._path)
+        tag = uuid.uuid4().hex
+        try:
+            served = await turn.open()
+        except DragomanError as error:
+            reply("turn.start", {"context": {"serviceTag": tag}})
+            turn.fail("BadRequest", str(error))
+            await self._socket.refuse(str(error))
+            return
+        reply("turn.start", {"context": {"serviceTag": tag}, "served": served})
+
+    async def _hear(self, turn: Turn, data: bytes) -> None:
+        if not turn.listening:
+            return
+        try:
+            if data:
+                await turn.feed(data)
+        except DragomanError as error:
+            turn.fail("BadRequest", str(error))
+            await self._socket.refuse(str(error))
+            return
+        if not data or turn.complete:
+            # Answers may take a while, and the client may go, or close its turn, meanwhile.
+            self._ending = asyncio.create_task(self._finish(turn))
+
+    async def _finish(self, turn: Turn) -> None:
+        try:
+            await turn.finish()
+        except Exception:
+            log.exception("a turn failed")
+            turn.fail("Error", "the turn failed")

@@ -1,0 +1,173 @@
+"""Runs the app on its ports: plain where the settings say, and with TLS on a second one."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from device.config import Settings, state_directory
+from device.engines.registry import Engines
+from device.errors import DragomanError
+from device.server.app import create_app
+
+log = logging.getLogger(__name__)
+
+GRACE = 5
+"""Seconds that open connections have when the server stops."""
+
+
+class Server:
+    """Serves on a thread of its own.
+
+    Used as a context manager, or with `start` and `stop`.
+
+    Parameters
+    ----------
+    engines
+        Loaded models, shared with the device's own conversation.
+    settings
+        Everything; ``server`` is used.
+
+    Raises
+    ------
+    DragomanError
+        The settings open the server to others without a key, or a file is missing.
+    """
+
+    def __init__(self, engines: Engines, settings: Settings) -> None:
+        self._settings = settings
+        chosen = settings.server
+        if chosen.key_file is None and not _is_loopback(chosen.host):
+            raise DragomanError(
+                f"server.host {chosen.host} can be reached by others: name a key file, server.key_file"
+            )
+        self.app = create_app(engines, settings)
+        self._sockets: list[tuple[socket.socket, tuple[Path, Path] | None]] = []
+        self._servers: list[uvicorn.Server] = []
+        self._thread = threading.Thread(target=self._serve, name="server", daemon=True)
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Take the ports and begin to serve.
+
+        Raises
+        ------
+        DragomanError
+            A port is taken or may not be used, or the certificate cannot be read.
+        """
+        chosen = self._settings.server
+        self._sockets.append((_listen(chosen.host, chosen.port), None))
+        if chosen.tls_port is not None:
+            files = certificate_files(self._settings)
+            self._sockets.append((_listen(chosen.host, chosen.tls_port), files))
+        for listening, files in self._sockets:
+            self._servers.append(_uvicorn(self.app, self._settings, files))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close every connection and end the thread."""
+        for server in self._servers:
+            server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(GRACE + 10)
+        for listening, _ in self._sockets:
+            listening.close()
+        self.app.state.service.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the server listens: ``http://127.0.0.1:5000``."""
+        found = []
+        for listening, files in self._sockets:
+            host, port = listening.getsockname()[:2]
+            host = f"[{host}]" if ":" in host else host
+            found.append(f"{'https' if files else 'http'}://{host}:{port}")
+        return found
+
+    def _serve(self) -> None:
+        asyncio.run(self._serve_all())
+
+    async def _serve_all(self) -> None:
+        running = zip(self._servers, self._sockets, strict=True)
+        await asyncio.gather(*(server.serve([listening]) for server, (listening, _) in running))
+
+
+def _uvicorn(app: object, settings: Settings, files: tuple[Path, Path] | None) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        ws="websockets-sansio",
+        ws_max_size=settings.server.message_kb * 1024 + 4096,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        access_log=False,  # addresses carry keys
+        log_config=None,
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE,
+        ssl_certfile=str(files[0]) if files else None,
+        ssl_keyfile=str(files[1]) if files else None,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    try:
+        config.load()
+    except OSError as error:
+        raise DragomanError(f"{files[0] if files else 'TLS'}: the certificate cannot be used: {error}") from None
+    return server
+
+
+def certificate_files(settings: Settings) -> tuple[Path, Path]:
+    """Return the certificate and its key: the owner's, else what ``dragoman tls init`` made.
+
+    Raises
+    ------
+    DragomanError
+        There is none.
+    """
+    chosen = settings.server
+    folder = state_directory(settings) / "tls"
+    files = (chosen.cert_file or folder / "server.pem", chosen.cert_key_file or folder / "server.key")
+    for file in files:
+        if not file.is_file():
+            raise DragomanError(f"{file}: no such certificate; run `dragoman tls init`")
+    return files
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except OSError as error:
+        raise DragomanError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
+    listening.setblocking(False)
+    return listening
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

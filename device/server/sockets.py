@@ -1,0 +1,159 @@
+"""A WebSocket as the rooms of this server see it: frames in, an outbox out, and every way to end told by its code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from device.errors import DragomanError
+from device.server.frames import Frame, FrameError, parse_binary, parse_text
+from device.server.outbox import Outbox, StalledError
+from device.server.service import Service
+
+log = logging.getLogger(__name__)
+
+NORMAL, UNSUPPORTED, INVALID, POLICY, INTERNAL = 1000, 1003, 1007, 1008, 1011
+"""Close codes (RFC 6455, 7.4.1). The SDKs give up at once on 1003 and 1007, and try again on 1011."""
+LONGEST_REASON = 120
+"""Bytes that fit into a close frame, with some to spare."""
+
+
+class Room(Protocol):
+    """What serves one socket."""
+
+    async def run(self) -> None:
+        """Serve until the client goes."""
+        ...
+
+    async def idle(self) -> None:
+        """Say that nothing came for too long."""
+        ...
+
+
+class RefusedSocketError(Exception):
+    """The conversation cannot go on; ``code`` and the message close the socket."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Socket:
+    """One accepted WebSocket.
+
+    Parameters
+    ----------
+    websocket
+        The connection.
+    service
+        Has the limits.
+    """
+
+    def __init__(self, websocket: WebSocket, service: Service) -> None:
+        self._websocket, self._service = websocket, service
+        self._outbox = Outbox(self._send)
+        self.put, self.drop, self.room = self._outbox.put, self._outbox.drop, self._outbox.room
+
+    async def messages(self) -> AsyncIterator[str | bytes]:
+        """Yield what the client sends, text or bytes, until it goes; nothing is read while its outbox is full.
+
+        Raises
+        ------
+        TimeoutError
+            Nothing came for the settings' ``server.idle`` seconds.
+        RefusedSocketError
+            A message is longer than the settings allow.
+        """
+        settings = self._service.settings.server
+        while True:
+            await self.room()
+            async with asyncio.timeout(settings.idle):
+                message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text, data = message.get("text"), message.get("bytes")
+            if len(text or data or b"") > settings.message_kb * 1024:
+                raise RefusedSocketError(1009, f"a message may have {settings.message_kb} KiB")
+            yield text if text is not None else data or b""
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """Yield what the client sends as frames (see `messages`).
+
+        Raises
+        ------
+        FrameError
+            A message is none.
+        """
+        async for message in self.messages():
+            yield parse_text(message) if isinstance(message, str) else parse_binary(message)
+
+    async def refuse(self, reason: str) -> None:
+        """Close with a reason that stays the same however often the client tries.
+
+        Raises
+        ------
+        RefusedSocketError
+            Always.
+        """
+        raise RefusedSocketError(INVALID, reason)
+
+    async def sent(self) -> None:
+        """Wait until everything has left."""
+        await self._outbox.sent()
+
+    async def serve(self, room: Room) -> None:
+        """Let ``room`` serve the socket, send what it says, and close with the code that fits the end."""
+        sending = asyncio.create_task(self._outbox.run())
+        serving = asyncio.create_task(room.run())
+        code, reason = NORMAL, ""
+        try:
+            await asyncio.wait({sending, serving}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (sending, serving):
+                if task.done():
+                    task.result()
+        except TimeoutError:
+            reason = f"nothing came for {self._service.settings.server.idle:g} s"
+            await room.idle()
+        except FrameError as error:
+            code, reason = INVALID, str(error)
+        except RefusedSocketError as error:
+            code, reason = error.code, str(error)
+        except DragomanError as error:
+            code, reason = INVALID, str(error)
+        except StalledError:
+            code, reason = POLICY, "what was sent is not read"
+        except (WebSocketDisconnect, OSError, RuntimeError) as error:
+            log.debug("a client went: %s", error)
+        except Exception:
+            log.exception("a connection failed")
+            code, reason = INTERNAL, "the server failed"
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            if not sending.done():
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(5):
+                        await self._outbox.sent()
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await self._websocket.close(code, _short(reason))
+
+    async def _send(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            await self._websocket.send_text(message)
+        else:
+            await self._websocket.send_bytes(message)
+
+
+def _short(reason: str) -> str:
+    """Cut a reason to what a close frame holds, at a character."""
+    return reason.encode()[:LONGEST_REASON].decode("utf-8", errors="ignore")
+
+
+Endpoint = Callable[[WebSocket], Awaitable[None]]

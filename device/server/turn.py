@@ -1,0 +1,348 @@
+"""One turn of a recognition or translation socket: audio in, replies in the order and shape the SDKs expect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from device.errors import DragomanError
+from device.events import (
+    Error,
+    Event,
+    Final,
+    Partial,
+    PartialTranslation,
+    Speech,
+    SpeechStarted,
+    Translation,
+    UtteranceEnded,
+)
+from device.server import replies
+from device.server.identification import Begin, Finish, Identified, LanguageSplitter, Step
+from device.server.options import Mode, TurnOptions
+from device.server.refusals import refuse_what_is_missing
+from device.server.service import Conversation, Service
+from device.server.spoken import SpokenTranslation
+from device.server.wave import WaveStream
+
+log = logging.getLogger(__name__)
+
+INITIAL_SILENCE = 5.0
+"""Seconds without speech after which an interactive turn gives up."""
+SLACK = 0.5
+"""Seconds that the beginning of speech is noticed late."""
+
+Reply = Callable[..., None]
+"""Called with path, body (object or bytes) and optionally ``key`` for a reply that a newer one replaces."""
+
+
+class State(Enum):
+    """How far the turn is."""
+
+    OPEN = auto()
+    ENDING = auto()
+    """No more audio is heard; what was said is still being answered."""
+    OVER = auto()
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What is known of one utterance."""
+
+    base: float
+    identified: Identified | None
+    final: Final | None = None
+    translations: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+    partial: Partial | None = None
+    guesses: dict[str, str] = field(default_factory=dict)
+    speech: list[Speech] = field(default_factory=list)
+    answered: bool = False
+
+
+class Turn:
+    """Answers one turn.
+
+    Parameters
+    ----------
+    service
+        What is shared.
+    options
+        What the client asked for.
+    reply
+        Sends one message of this turn.
+    v2
+        Whether replies have the newer shape.
+    """
+
+    def __init__(self, service: Service, options: TurnOptions, reply: Reply, *, v2: bool) -> None:
+        self._service, self._options, self._reply, self._v2 = service, options, reply, v2
+        self._state = State.OPEN
+        self._audio = WaveStream()
+        self._conversation: Conversation | None = None
+        self._splitter: LanguageSplitter | None = None
+        self._targets: dict[str, str] = {}
+        self._spoken: SpokenTranslation | None = None
+        self._utterances: dict[str, _Heard] = {}
+        self._heard = 0.0
+        self._silent_from = 0.0
+        self._speaking = False
+        self._phrases = 0
+        self._noises = 0
+        self.complete = False
+        """Whether an interactive turn has its phrase."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be said."""
+        return self._state is State.OVER
+
+    @property
+    def listening(self) -> bool:
+        """Whether audio is still heard."""
+        return self._state is State.OPEN
+
+    async def open(self) -> dict[str, str]:
+        """Load what is needed, and return which language, models and voice answer.
+
+        Raises
+        ------
+        DragomanError
+            A language or option cannot be served; the message says what can.
+        """
+        options, languages = self._options, self._service.languages
+        refuse_what_is_missing(options)
+        served: dict[str, str] = {}
+        if options.candidates:
+            self._splitter = await self._service.work(LanguageSplitter, self._service, options)
+            served["locale"] = ", ".join(self._splitter.languages)
+            sources = self._splitter.languages
+        else:
+            sources = (languages.source(options.locale),)
+            served["locale"] = sources[0]
+        voice = None
+        if options.speak is not None:
+            named = languages.voice(options.voice, options.speak)
+            voice = named.model.id
+            served["voice"] = named.short
+            self._spoken = SpokenTranslation(self._reply)
+        for source in sources:
+            for target in options.targets:
+                self._targets.setdefault(target, languages.target(source, target))
+        self._voice = voice
+        if self._splitter is None:
+            self._conversation = await self._begin(sources[0], 0.0, None)
+            recognizer = await self._service.work(self._service.engines.recognizer, sources[0])
+            served["model"] = recognizer.model_id
+        return served
+
+    async def _begin(self, source: str, base: float, identified: Identified | None) -> Conversation:
+        options = self._options
+        speak = self._targets[options.speak] if options.speak is not None else None
+        conversation = Conversation(
+            self._service,
+            self._service.conversation_settings(
+                source, tuple(dict.fromkeys(self._targets.values())), speak=speak, voice=self._voice,
+                silence=options.end_silence,
+            ),
+            lambda event: self._happened(event, base, identified),
+        )  # fmt: skip
+        await conversation.open()
+        return conversation
+
+    async def feed(self, data: bytes) -> None:
+        """Hear a chunk of the client's audio.
+
+        Raises
+        ------
+        DragomanError
+            It is no audio, or more than may be sent.
+        """
+        if self._state is not State.OPEN:
+            return
+        samples = self._audio.feed(data)
+        self._heard += len(samples) / 16_000
+        longest = self._service.settings.server.longest_audio
+        if self._heard > longest:
+            raise DragomanError(f"a turn may hold {longest:g} seconds of audio")
+        if self._splitter is not None:
+            await self._follow(await self._service.work(self._splitter.feed, samples))
+        elif self._conversation is not None:
+            await self._conversation.feed(samples)
+        self._watch_silence()
+
+    async def _follow(self, steps: list[Step]) -> None:
+        """Hear what was identified; every stretch of one language is a conversation of its own."""
+        for step in steps:
+            if isinstance(step, Begin):
+                self._conversation = await self._begin(step.identified.language, step.base, step.identified)
+            elif isinstance(step, Finish):
+                await self._finish_conversation()
+            elif self._conversation is not None:
+                await self._conversation.feed(step)
+
+    async def _finish_conversation(self) -> None:
+        if self._conversation is not None:
+            await self._conversation.finish()
+            self._conversation.abandon()
+            self._conversation = None
+
+    async def finish(self) -> None:
+        """End the turn: answer what was said, and say that it is over."""
+        if self._state is not State.OPEN:
+            return
+        self._state = State.ENDING
+        if not self.complete:
+            rest = self._audio.flush()
+            if self._splitter is not None:
+                await self._follow(await self._service.work(self._splitter.feed, rest, last=True))
+            elif self._conversation is not None:
+                await self._conversation.feed(rest)
+            await self._finish_conversation()
+        elif self._conversation is not None:
+            self._conversation.abandon()
+        if self._state is not State.ENDING:
+            return
+        if self._options.mode is Mode.INTERACTIVE and not self._phrases:
+            self._say_nothing("NoMatch" if self._noises else "InitialSilenceTimeout")
+        self._reply("speech.endDetected", {"Offset": replies.ticks(self._heard)})
+        self._end()
+
+    def fail(self, name: str, reason: str) -> None:
+        """End the turn with an error that the SDKs show: ``Error``, ``BadRequest``, ``TooManyRequests``."""
+        if self._state is State.OVER:
+            return
+        self.abandon()
+        body = replies.status(name, 0.0, self._heard) | {"DisplayText": reason, "Error": {"Message": reason}}
+        self._reply("speech.phrase", body)
+        self._reply("turn.end", {})
+
+    def abandon(self) -> None:
+        """Let go of everything; nothing more is said."""
+        self._state = State.OVER
+        if self._conversation is not None:
+            self._conversation.abandon()
+
+    def _end(self) -> None:
+        self._state = State.OVER
+        self._reply("turn.end", {})
+
+    # Silence
+
+    def _watch_silence(self) -> None:
+        options = self._options
+        limit = options.initial_silence
+        if limit is None:
+            limit = INITIAL_SILENCE if options.mode is Mode.INTERACTIVE else None
+        if limit is None or self._speaking or self._phrases or (self._splitter and self._splitter.speaking) or self._state is not State.OPEN:
+            return
+        if self._heard - self._silent_from > limit + SLACK:
+            self._say_nothing("InitialSilenceTimeout")
+            self._silent_from = self._heard
+            self.complete = options.mode is Mode.INTERACTIVE
+
+    def _say_nothing(self, name: str) -> None:
+        self._phrases += self._options.mode is Mode.INTERACTIVE
+        body = replies.status(name, self._silent_from, self._heard)
+        if self._options.translates:
+            path, body = replies.translated(body, {}, "", v2=self._v2, partial=False)
+            self._reply(path, body)
+        else:
+            self._reply("speech.phrase", body)
+
+    # What the interpreter says
+
+    def _happened(self, event: Event, base: float, identified: Identified | None) -> None:
+        if self._state is State.OVER or self.complete:
+            return
+        if isinstance(event, SpeechStarted):
+            self._speaking = True
+            self._utterances[event.utterance] = _Heard(base, identified)
+            self._reply("speech.startDetected", {"Offset": replies.ticks(base + event.start)})
+            return
+        heard = self._utterances.get(getattr(event, "utterance", None) or "")
+        if heard is None:
+            if isinstance(event, Error):
+                log.warning("a conversation is served late: %s", event.text)
+            return
+        if isinstance(event, Partial):
+            heard.partial = event
+            if not self._targets:
+                self._reply("speech.hypothesis", self._hypothesis(heard, event), key=f"partial {event.utterance}")
+        elif isinstance(event, PartialTranslation):
+            self._guess(heard, event)
+        elif isinstance(event, Final):
+            heard.final = event
+            if not self._targets:
+                self._answer(heard)
+        elif isinstance(event, Translation):
+            heard.translations[event.language] = event.text
+            self._answer_if_whole(heard)
+        elif isinstance(event, Speech):
+            heard.speech.append(event)
+            self._speak(heard)
+        elif isinstance(event, Error):
+            heard.failure = event.text
+            if heard.final is None:
+                log.warning("%s", event.text)
+                self._reply("speech.phrase", replies.status("Error", base, self._heard))
+        elif isinstance(event, UtteranceEnded):
+            self._ended(heard, event)
+
+    def _hypothesis(self, heard: _Heard, partial: Partial) -> dict[str, object]:
+        language = heard.identified.locale if heard.identified else None
+        return replies.hypothesis(
+            partial.utterance, partial.text, heard.base + partial.start, heard.base + partial.end, language
+        )
+
+    def _guess(self, heard: _Heard, event: PartialTranslation) -> None:
+        heard.guesses[event.language] = event.text
+        if heard.partial is None or event.revision != heard.partial.revision:
+            return
+        if len(heard.guesses) < len(set(self._targets.values())):
+            return
+        texts = {asked: heard.guesses[tag] for asked, tag in self._targets.items()}
+        speech = self._hypothesis(heard, heard.partial)
+        path, body = replies.translated(speech, texts, "", v2=self._v2, partial=True)
+        self._reply(path, body, key=f"partial {event.utterance}")
+
+    def _answer_if_whole(self, heard: _Heard) -> None:
+        if set(self._targets.values()) <= set(heard.translations):
+            self._answer(heard)
+
+    def _answer(self, heard: _Heard) -> None:
+        if heard.answered or heard.final is None:
+            return
+        heard.answered = True
+        self._phrases += 1
+        identified = heard.identified
+        language = (identified.locale, identified.confidence) if identified else None
+        body = replies.phrase(heard.final, heard.base, self._options, language)
+        path = "speech.phrase"
+        if self._targets:
+            texts = {a: heard.translations[t] for a, t in self._targets.items() if t in heard.translations}
+            path, body = replies.translated(body, texts, heard.failure, v2=self._v2, partial=False)
+        self._reply(path, body, final=heard.final.utterance)
+        self._speak(heard)
+
+    def _speak(self, heard: _Heard) -> None:
+        """Send what is spoken, but never before the text."""
+        if heard.answered and self._spoken is not None:
+            for speech in heard.speech:
+                self._spoken.send(speech)
+            heard.speech.clear()
+
+    def _ended(self, heard: _Heard, event: UtteranceEnded) -> None:
+        self._speaking = False
+        self._silent_from = self._heard
+        del self._utterances[event.utterance]
+        if not event.has_text:
+            self._noises += 1
+            return
+        self._answer(heard)
+        if self._spoken is not None:
+            self._spoken.end(heard.failure)
+        if self._options.mode is Mode.INTERACTIVE:
+            self.complete = True
