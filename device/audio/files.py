@@ -232,6 +232,10 @@ class _Container(_Decoder):
                 raise DragomanError(f"{path} holds no audio")
             self._stream = self._container.streams.audio[0]
             context = self._stream.codec_context
+            if context is None:
+                raise DragomanError(f"{path} is in a format that is not known here")
+            # Kept, because the decoder's own follows the recording.
+            self._layout = av.AudioLayout(context.layout.name) if context.layout.nb_channels else None
             duration = self._duration()
             self.info = AudioInfo(path, duration, context.sample_rate or 0, context.channels or 0, context.name)
             _check(self.info)
@@ -259,13 +263,15 @@ class _Container(_Decoder):
                 # Recordings joined end to end may change rate or channels on the way.
                 if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
                     convert = self._converter()
-                for planar in convert.resample(frame):
-                    yield np.ascontiguousarray(planar.to_ndarray().T, np.float32)
+                for packed in convert.resample(frame):
+                    yield packed.to_ndarray().reshape(-1, self.info.channels)
 
     def _converter(self) -> Any:
-        """Return what makes planar floats of frames, with the rate and the channels that the header tells."""
-        context = self._stream.codec_context
-        return av.AudioResampler(format="fltp", layout=context.layout, rate=self.info.rate)
+        """Return what makes interleaved floats of frames, with the rate and the channels that the header tells.
+
+        Not planar ones: PyAV 18 reads past the end of planar frames that have more than eight channels.
+        """
+        return av.AudioResampler(format="flt", layout=self._layout, rate=self.info.rate)
 
     def _packets(self) -> Iterator[Any]:
         try:

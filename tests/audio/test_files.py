@@ -107,6 +107,17 @@ def test_eight_channels_at_96_khz_are_averaged_or_chosen_or_left_as_they_are(tmp
         heard(path, channel=8)
 
 
+def test_many_channels_in_a_container_are_all_read(tmp_path):
+    path = tmp_path / "stage.mka"
+    sound = np.random.default_rng(0).integers(-9000, 9000, (4_800, 16)).astype("<i2")
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("pcm_s16le", rate=48_000, layout="hexadecagonal")
+        frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), format="s16", layout="hexadecagonal")
+        frame.sample_rate = 48_000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    np.testing.assert_allclose(np.concatenate(list(read_multichannel(path))), sound / 32768, atol=1e-6)
+
+
 @pytest.mark.parametrize("block", [0.01, 0.032, 1.0])
 def test_blocks_have_the_asked_length_and_nothing_is_lost(tmp_path, block):
     path = tmp_path / "odd.wav"
@@ -190,6 +201,27 @@ def test_what_is_no_recording_gets_one_clear_line(tmp_path, capfd):
     for path, words in expected.items():
         assert any(word in message(path) for word in words.split("|")), message(path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_random_damage_never_brings_anything_but_samples_or_one_line(tmp_path, name):
+    container, codec = FORMATS[name]
+    path = tmp_path / name
+    soundfile.write(path, TONE[:20_000], RATE, format=container, subtype=codec)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(25):
+        data = bytearray(whole[: random.integers(20, len(whole) + 1)])
+        for _ in range(random.choice([1, 4, 20])):
+            within = min(len(data), random.choice([64, 400, len(data)]))
+            data[random.integers(within)] = random.choice([0, 1, 9, 127, 128, 255])
+        path.write_bytes(data)
+        try:
+            samples = heard(path)
+        except DragomanError as error:
+            assert "\n" not in str(error)
+        else:
+            assert np.isfinite(samples).all()
 
 
 def test_a_playlist_opens_nothing_else(tmp_path):
