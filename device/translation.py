@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from device.engines.protocols import Translated, Translator
 from device.engines.registry import Engines
-from device.engines.routes import Route
+from device.engines.routes import Route, join_sentences
 from device.text.sentences import split_sentences
 
 REMEMBERED = 256
@@ -33,32 +33,39 @@ class Leg:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Future[Translated]] = OrderedDict()
 
-    def translate(self, sentence: str) -> Translated:
-        """Translate one sentence."""
+    def translate(self, sentences: Sequence[str]) -> list[Translated]:
+        """Translate each sentence; those that nobody has asked for before go to the model together."""
+        new: dict[str, Future[Translated]] = {}
         with self._lock:
-            future = self._known.get(sentence)
-            mine = future is None
-            if future is None:
-                future = self._known[sentence] = Future()
-                if len(self._known) > REMEMBERED:
-                    self._known.popitem(last=False)
-            else:
+            futures = []
+            for sentence in sentences:
+                future = self._known.get(sentence)
+                if future is None:
+                    future = self._known[sentence] = new[sentence] = Future()
                 self._known.move_to_end(sentence)
-        if mine:
-            try:
-                with self._meter.stage("mt"):
-                    answer = self._translator.translate([sentence])[0]
-                future.set_result(answer)
-            except BaseException as error:
-                with self._lock:
+                futures.append(future)
+            while len(self._known) > max(REMEMBERED, len(new)):
+                self._known.popitem(last=False)
+        if new:
+            self._ask(new)
+        return [future.result() for future in futures]
+
+    def _ask(self, new: Mapping[str, Future[Translated]]) -> None:
+        try:
+            with self._meter.stage("mt"):
+                answers = self._translator.translate(list(new))
+        except BaseException as error:
+            with self._lock:
+                for sentence, future in new.items():
                     self._known.pop(sentence, None)
-                future.set_exception(error)
-                raise
-        return future.result()
+                    future.set_exception(error)
+            raise
+        for future, answer in zip(new.values(), answers, strict=True):
+            future.set_result(answer)
 
 
 class TextTranslator:
-    """Translates texts of one language into one target.
+    """Translates texts of one language into one target, along a route.
 
     Attributes
     ----------
@@ -94,16 +101,15 @@ class TextTranslator:
         return tuple(made)
 
     def translate(self, text: str) -> TextTranslation:
-        """Translate ``text``, a sentence at a time; white space between sentences is kept."""
-        out, confidences = [], []
-        for sentence in split_sentences(text, self.route[0]):
-            core = sentence.strip()
-            lead, _, trail = sentence.partition(core) if core else (sentence, "", "")
-            for leg in self._legs:
-                if core:
-                    answer = leg.translate(core)
-                    core = answer.text
-                    if answer.confidence is not None:
-                        confidences.append(answer.confidence)
-            out.append(lead + core + trail)
-        return TextTranslation("".join(out), min(confidences, default=None))
+        """Translate ``text``, sentence by sentence; white space between sentences is kept.
+
+        The text is cut again before every leg, since a pivot may make two sentences of one.
+        """
+        confidences = []
+        language = self.route[0]
+        for leg, to in zip(self._legs, self.route[1:], strict=True):
+            pieces = split_sentences(text, language)
+            answers = leg.translate([piece.strip() for piece in pieces])
+            confidences += [a.confidence for a in answers if a.confidence is not None]
+            text, language = join_sentences(pieces, [answer.text for answer in answers], to), to
+        return TextTranslation(text, min(confidences, default=None))

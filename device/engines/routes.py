@@ -6,15 +6,14 @@ one with the best product of its models' qualities wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from device.engines.protocols import Translated, Translator
 from device.errors import DragomanError
 from device.modelstore.catalogue import Model
-from device.text.sentences import SPACELESS, split_sentences
+from device.text.sentences import SPACELESS
 
 MOST_PIVOTS: Final = 2
 """Each leg loses meaning and takes time; a third pivot is not worth having."""
@@ -117,44 +116,6 @@ def _paths_by_length(models: Sequence[Model], source: str) -> Iterable[list[tupl
 
 def _exactness(path: Sequence[Model], source: str, target: str) -> int:
     return (served_by(source, path[0].source or "") or 0) + (served_by(target, path[-1].target or "") or 0)
-
-
-class RoutedTranslator:
-    """Translates along a route, sentence by sentence.
-
-    Parameters
-    ----------
-    route
-        From `find_route`.
-    load
-        Returns the loaded model of a catalogue id; called once a leg.
-    """
-
-    def __init__(self, route: Route, load: Callable[[str], Translator]) -> None:
-        self.route = route.languages
-        self.models = route.model_ids
-        self.model_id = "+".join(route.model_ids)
-        self.source = route.source
-        self.target = route.target
-        self._legs = [load(model_id) for model_id in route.model_ids]
-
-    def translate(self, sentences: Sequence[str]) -> list[Translated]:
-        """Translate each sentence by itself; the confidence of a route is that of its weakest leg.
-
-        Text of several sentences is cut before every leg, since a pivot may make two sentences of one.
-        """
-        return [self._translate_one(sentence) for sentence in sentences]
-
-    def _translate_one(self, text: str) -> Translated:
-        confidences: list[float] = []
-        language = self.source
-        for leg in self._legs:
-            pieces = split_sentences(text, language)
-            answers = leg.translate([piece.strip() for piece in pieces])
-            confidences += [a.confidence for a in answers if a.confidence is not None]
-            text = join_sentences(pieces, [answer.text for answer in answers], leg.target)
-            language = leg.target
-        return Translated(text, min(confidences, default=None))
 
 
 def join_sentences(originals: Sequence[str], translations: Sequence[str], target: str) -> str:

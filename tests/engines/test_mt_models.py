@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from device.config import Settings
 from device.engines import bergamot, mt_ctranslate
 from device.engines.protocols import Translator
-from device.engines.routes import RoutedTranslator, find_route
+from device.engines.registry import Engines
 from device.modelstore.catalogue import Model
+from device.translation import TextTranslator
 from tools.bleu import find_corpus, read_pair, score_pairs, score_stored
 
 pytestmark = pytest.mark.models
@@ -80,11 +82,14 @@ def test_a_hundred_thousand_characters_are_translated(translator: Callable[[str]
     assert answer.text.count("raposa") == 200
 
 
-def test_chinese_reaches_portuguese_through_english(translator: Callable[[str], Translator]) -> None:
-    routed = RoutedTranslator(find_route([EN_PT, PT_EN, ZH_EN], "zh", "pt-BR"), translator)
-    assert routed.route == ("zh", "en", "pt")
-    assert routed.models == ("mt-argos-zh-en", "mt-bergamot-en-pt")
-    (answer,) = routed.translate(["你好。我们今天去公园。"])
+def test_chinese_reaches_portuguese_through_english(model_dir: Callable[[str], Path]) -> None:
+    for model_id in ("mt-argos-zh-en", "mt-bergamot-en-pt"):
+        model_dir(model_id)
+    with Engines.open(Settings()) as engines:
+        (routed,) = TextTranslator.for_targets(engines, "zh", ["pt-BR"])
+        assert routed.route == ("zh", "en", "pt")
+        assert routed.models == ("mt-argos-zh-en", "mt-bergamot-en-pt")
+        answer = routed.translate("你好。我们今天去公园。")
     assert answer.text.startswith("Olá. ")
     assert "parque" in answer.text
     assert "hoje" in answer.text

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.engines.protocols import Translated, Translator
 from device.engines.routes import (
     MOST_PIVOTS,
     Route,
-    RoutedTranslator,
     find_route,
     join_sentences,
     reachable_targets,
@@ -105,32 +101,6 @@ def test_route_is_found_exactly_when_a_target_is_reachable(
     else:
         with pytest.raises(DragomanError):
             find_route(models, source, target)
-
-
-class Marking:
-    """Puts its target around every sentence, so that the way is seen in the text."""
-
-    def __init__(self, source: str, target: str, confidence: float) -> None:
-        self.model_id, self.source, self.target, self.confidence = "", source, target, confidence
-
-    def translate(self, sentences: Sequence[str]) -> list[Translated]:
-        return [Translated(f"{self.target}({s})" if s else "", self.confidence) for s in sentences]
-
-
-def test_route_is_run_leg_by_leg_and_named() -> None:
-    loaded: list[str] = []
-
-    def load(model_id: str) -> Translator:
-        loaded.append(model_id)
-        return {"mt-zh-en": Marking("zh", "en", -0.5), "mt-en-pt": Marking("en", "pt", -0.1)}[model_id]
-
-    routed = RoutedTranslator(find_route(SOME, "zh", "pt"), load)
-    assert isinstance(routed, Translator)
-    assert loaded == ["mt-zh-en", "mt-en-pt"]
-    assert routed.route == ("zh", "en", "pt")
-    assert routed.models == ("mt-zh-en", "mt-en-pt")
-    assert routed.translate(["你好。", ""]) == [Translated("pt(en(你好。))", -0.5), Translated("")]
-    assert routed.translate(["你好。再见。"])[0].text == "pt(en(你好。)) pt(en(再见。))"
 
 
 def test_sentences_are_joined_as_the_target_writes_them() -> None:
