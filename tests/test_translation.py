@@ -1,3 +1,4 @@
+import itertools
 import threading
 
 import pytest
@@ -38,7 +39,7 @@ class Routes:
         if source == target:
             return Route((target,), ())
         languages = (source, target) if "en" in (source, target) else (source, "en", target)
-        return Route(languages, tuple(f"{a}-{b}" for a, b in zip(languages, languages[1:], strict=False)))
+        return Route(languages, tuple(f"{a}-{b}" for a, b in itertools.pairwise(languages)))
 
     def translator(self, model_id):
         self.loaded.append(model_id)
