@@ -30,12 +30,12 @@ test: setup
 ifdef FAST
 	$(PYTHON_VENV) -m pytest -m "not models and not e2e" $(PYTEST_ARGS)
 else
-	@$(PYTHON_VENV) -m tools.models all
+	@$(PYTHON_VENV) -m tools.models tests
 	$(PYTHON_VENV) -m pytest $(PYTEST_ARGS)
 endif
 
 bench: setup
-	@$(PYTHON_VENV) -m tools.models all
+	@$(PYTHON_VENV) -m tools.models tests
 	@$(PYTHON_VENV) -m tools.bench $(if $(QUICK),--quick)
 
 lint: setup

@@ -1,7 +1,7 @@
-"""Fetches what this checkout's programs need into the model store: ``python -m tools.models demo|all``.
+"""Fetches what this checkout's programs need into the model store: ``python -m tools.models demo|tests``.
 
-``demo`` is the way from spoken English to spoken Portuguese and the recordings; ``all`` is every model whose
-bytes somebody has verified, as the tests want them. What is there already is not fetched again.
+``demo`` is the way from spoken English to spoken Portuguese and the recordings; ``tests`` is what a plain pull
+fetches and what the tests want besides. What is there already is not fetched again.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from device.modelstore.progress import Bars, Silent, Task
 from device.modelstore.store import ModelStore, open_store
 
 DEMO = ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "tts-piper-pt-faber", "vad-silero", "recordings")
+BESIDES = ("denoise-gtcrn", "mt-argos-zh-en", "recordings")
+"""What the tests need that no device is given unasked."""
 SETUP = Path(__file__).with_name("setup.sh")
 WORTH_A_LINE = 1_000_000
 """Bytes above which a file gets a line of its own where there are no bars."""
@@ -45,10 +47,10 @@ class BriefLines:
 
 
 def wanted(what: str, store: ModelStore) -> tuple[str, ...]:
-    """Return the catalogue ids that ``demo`` or ``all`` stands for."""
+    """Return the catalogue ids that ``demo`` or ``tests`` stands for."""
     if what == "demo":
         return DEMO
-    return tuple(sorted(model.id for model in store.catalogue.values() if model.verified))
+    return (*(model.id for model in store.catalogue.defaults()), *BESIDES)
 
 
 def pull(ids: tuple[str, ...], store: ModelStore) -> None:
