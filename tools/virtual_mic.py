@@ -96,8 +96,9 @@ class VirtualMicrophone:
                 (self._directory / name).mkdir(mode=0o700, exist_ok=True)
             (self._directory / "asound.conf").write_text(_ASOUNDRC)
         self._socket.unlink(missing_ok=True)
+        # It ends by itself when nobody has used it for two minutes: whoever started it was killed.
         command = [
-            "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+            "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=120", "--use-pid-file=no",
             "--disable-shm=yes", "--high-priority=no", "--realtime=no", "--log-target=stderr", "--log-level=error",
             "-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}",
         ]  # fmt: skip
