@@ -13,6 +13,7 @@ the next one opens the file, for nobody knows whether the broker lived long enou
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import logging
@@ -124,7 +125,9 @@ class Outbox:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
-        self._next_id = 1
+        self._next_id = -(1 << 40)
+        """Negative until the file was open once: which numbers are taken is not known before."""
+        self._renumbered: dict[int, int] = {}
         self._disk_bytes = 0
         self._disk_depth = 0
         self._memory: deque[Entry] = deque()
@@ -171,6 +174,8 @@ class Outbox:
         with self._lock:
             if self._closed:
                 raise DragomanError(f"{self.path}: the outbox is closed")
+            if self._connection is None:
+                self._reopen()
             entry = Entry(self._next_id, topic, bytes(payload), qos, retain, kind, dict(properties or {}))
             victims = self._make_room(entry)
             self._write_memory()
@@ -207,6 +212,7 @@ class Outbox:
         with self._lock:
             if self._closed:
                 return
+            entry_id = self._renumbered.pop(entry_id, entry_id)
             for entry in self._memory:
                 if entry.id == entry_id:
                     self._memory.remove(entry)
@@ -305,8 +311,6 @@ class Outbox:
 
     def _insert(self, entries: list[Entry], victims: list[tuple[int, int]]) -> bool:
         """Write ``entries`` durably in one transaction; False when the disk refused (see :attr:`problem`)."""
-        if self._connection is None and not self._reopen():
-            return False
         for attempt in (1, 2):
             connection = self._connection
             if connection is None:
@@ -345,6 +349,8 @@ class Outbox:
     def _write_memory(self) -> None:
         """Write the entries in memory behind those on disk, when the disk may be tried again."""
         if not self._memory or time.monotonic() - self._refused_at < RETRY_SECONDS:
+            return
+        if self._connection is None and not self._reopen():
             return
         if self._insert(list(self._memory), []):
             self._memory.clear()
@@ -445,6 +451,11 @@ class Outbox:
         row = connection.execute("SELECT coalesce(max(id), 0), coalesce(sum(size), 0), count(*) FROM entries")
         last, self._disk_bytes, self._disk_depth = row.fetchone()
         self._next_id = max(self._next_id, last + 1)
+        for index, entry in enumerate(self._memory):
+            if entry.id < 0:
+                self._memory[index] = dataclasses.replace(entry, id=self._next_id)
+                self._renumbered[entry.id] = self._next_id
+                self._next_id += 1
 
     def _replace_damaged(self, error: sqlite3.Error) -> None:
         """Move a damaged file out of the way, begin a new one, and take over what is readable."""
@@ -458,6 +469,9 @@ class Outbox:
                 log = self.path.with_name(self.path.name + suffix)
                 if log.exists():
                     log.rename(aside.with_name(aside.name + suffix))
+            readable = _salvage(aside)
+            if readable:
+                self._next_id = max(self._next_id, readable[-1].id + 1)
             self._open()
         except (OSError, sqlite3.Error) as failure:
             self._disconnect()
@@ -465,10 +479,8 @@ class Outbox:
             _LOG.error("%s", self.problem)
             return
         self.set_aside = aside
-        readable = _salvage(aside)
         if readable and self._insert(readable, []):
             self.recovered += len(readable)
-            self._next_id = max(self._next_id, readable[-1].id + 1)
         self._acknowledged.clear()
         self._unwritten.clear()
         _LOG.error(

@@ -8,6 +8,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def test_example_configuration_lets_a_device_do_its_work_and_nothing_else(
     tls: dict[str, Any] = {"tls": True, "ca_file": certificates / "ca.crt"}
     told: list[tuple[str, str | None]] = []
     carried_out: list[Command] = []
+    refused = threading.Event()
     with (
         guarded as broker,
         Listener(broker.host, broker.port, "#", setup=login(certificates, "house", "three")) as house,
@@ -131,12 +133,13 @@ def test_example_configuration_lets_a_device_do_its_work_and_nothing_else(
             username="hall",
             password_file=secret(tmp_path / "hall", "two"),
             state_dir=tmp_path / "intruder",
-            on_alert=lambda *alert: told.append(alert),
+            on_alert=lambda *alert: (told.append(alert), refused.set()),
             device="kitchen-2",  # the hall's login does not cover this name
             **tls,
         )
         intruder.sink(final(1, "forged"))
-        house.wait(lambda _messages: any(name == "mqtt-refused" for name, _ in told))
+        assert refused.wait(60)
+        assert told[-1][0] == "mqtt-refused"
         assert "not authorised" in (told[-1][1] or "")
         assert intruder.depth == 1  # kept, not lost
         assert house.on("kitchen-2/transcript/final") == []

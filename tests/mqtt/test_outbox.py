@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import resource
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -259,6 +261,45 @@ def test_full_disk_keeps_entries_in_memory_and_writes_them_in_order_later(path: 
     assert [int(entry.payload.rstrip(b"x")) for entry in entries] == list(range(40))
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB; only root can make one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a file system can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_really_full_and_really_read_only_disks_lose_nothing(small_disk: Path, monkeypatch) -> None:
+    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0.0)
+    filler = small_disk / "filler"
+    outbox = Outbox(small_disk / "outbox.sqlite", 16 * MIB)
+    filler.write_bytes(bytes(120_000))
+    for number in range(60):
+        outbox.put("t", b"%d" % number + b"x" * 3000)
+    assert "full" in (outbox.problem or "")
+    assert outbox.depth == 60
+
+    remount = ["mount", "-o", "remount,size=8m", str(small_disk)]
+    subprocess.run(remount, check=True)
+    outbox.retry()
+    assert outbox.problem is None
+    outbox.close()
+
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    read_only = Outbox(small_disk / "outbox.sqlite", 16 * MIB)
+    read_only.put("t", b"60")
+    assert "cannot be written" in (read_only.problem or "")
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    read_only.retry()
+    assert read_only.problem is None
+    assert [int(entry.payload.rstrip(b"x")) for entry in drain(read_only)] == list(range(61))
+    read_only.close()
+
+
 def test_entries_can_be_sent_from_memory_while_the_disk_is_full(path: Path) -> None:
     blocked = path.parent
     blocked.parent.mkdir(exist_ok=True)
@@ -295,6 +336,29 @@ def test_folder_that_becomes_writable_is_used_without_a_restart(path: Path, monk
     assert outbox.problem is None
     outbox.close()
     assert [entry.payload for entry in drain(Outbox(path, MIB))] == [b"1", b"2"]
+
+
+def test_entry_in_flight_from_memory_is_not_mistaken_for_one_on_the_disk(path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0.0)
+    outbox = Outbox(path, MIB)
+    for number in range(3):
+        outbox.put("t", b"old %d" % number)
+    outbox.close()
+    away = path.parent.rename(path.parent.with_name("away"))
+    path.parent.write_text("no folder")
+    outbox = Outbox(path, MIB)
+    outbox.put("t", b"new 0")
+    outbox.put("t", b"new 1")
+    in_flight = outbox.next()
+    assert in_flight is not None
+    path.parent.unlink()
+    away.rename(path.parent)
+    outbox.put("t", b"new 2")
+
+    outbox.acknowledge(in_flight.id)
+
+    left = [entry.payload for entry in drain(outbox)]
+    assert left == [b"old 0", b"old 1", b"old 2", b"new 1", b"new 2"]
 
 
 def test_acknowledgement_that_the_disk_refuses_is_not_sent_again_and_done_later(path: Path, monkeypatch) -> None:
