@@ -105,10 +105,10 @@ class Synthesizer(Protocol):
     voice: str
     sample_rate: int
 
-    def stream(self, text: str) -> Iterator[Samples]:
+    def stream(self, text: str, *, rate: float = 1.0) -> Iterator[Samples]:
         """Speak one clause or sentence: mono float32 at ``sample_rate``, in pieces as they are made.
 
-        The first piece comes as soon as the engine can; nothing comes for text with nothing to say.
+        ``rate`` is the pace: 2 is twice as fast. The first piece comes as soon as the engine can; nothing comes for text with nothing to say.
         """
         ...
 

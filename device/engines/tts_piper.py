@@ -74,25 +74,25 @@ class PiperSynthesizer:
         self._shrink = onnxruntime.RunOptions()
         self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
-    def stream(self, text: str) -> Iterator[Samples]:
+    def stream(self, text: str, *, rate: float = 1.0) -> Iterator[Samples]:
         """Speak ``text`` piece by piece, the first one soon: mono float32 within [-1, 1]."""
         for piece in pieces(speakable(text)):
-            yield from self._finished(self._sound(piece), PAUSES.get(piece[-1], PLAIN_PAUSE))
+            yield from self._finished(self._sound(piece, rate), PAUSES.get(piece[-1], PLAIN_PAUSE) / rate)
 
     def synthesize(self, text: str) -> Samples:
         """Speak ``text`` in one piece; empty where there is nothing to say."""
         parts = list(self.stream(text))
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
-    def _sound(self, piece: str) -> Iterator[Samples]:
-        """Yield what the network makes of one piece of text."""
+    def _sound(self, piece: str, rate: float) -> Iterator[Samples]:
+        """Yield what the network makes of one piece of text, spoken ``rate`` times as fast as usual."""
         scales = self._synthesis
         for phonemes in self._voice.phonemize(piece):
             ids = self._voice.phonemes_to_ids(phonemes)
             feed: dict[str, Any] = {
                 "input": np.array([ids], np.int64),
                 "input_lengths": np.array([len(ids)], np.int64),
-                "scales": np.array([scales.noise_scale, scales.length_scale, scales.noise_w_scale], np.float32),
+                "scales": np.array([scales.noise_scale, scales.length_scale / rate, scales.noise_w_scale], np.float32),
             }
             if self._voice.config.num_speakers > 1:
                 feed["sid"] = np.array([scales.speaker_id or 0], np.int64)

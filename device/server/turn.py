@@ -269,6 +269,7 @@ class Turn:
             return
         if isinstance(event, Partial):
             heard.partial = event
+            heard.guesses.clear()
             if not self._targets:
                 self._reply("speech.hypothesis", self._hypothesis(heard, event), key=f"partial {event.utterance}")
         elif isinstance(event, PartialTranslation):
