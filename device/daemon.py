@@ -17,7 +17,7 @@ from device.config import DirectionSettings, Settings, Trigger, state_directory
 from device.controls.buttons import Buttons
 from device.controls.controller import TurnController
 from device.engines.registry import Engines
-from device.events import Event, Samples, Sink, Speech, State, UtteranceEnded
+from device.events import Event, Samples, Sink, Speech, SpeechStarted, State, UtteranceEnded
 from device.interpreter import Interpreter
 from device.mqtt.room import MqttRoom
 from device.orders import Orders
@@ -174,7 +174,9 @@ class Daemon:
             self.mqtt.sink(event)
         for listener in self._listeners:
             listener(event)
-        if isinstance(event, Speech):
+        if isinstance(event, SpeechStarted):
+            self.voice.player.prime()
+        elif isinstance(event, Speech):
             self.voice.say(event)
         elif isinstance(event, UtteranceEnded):
             self.changed()

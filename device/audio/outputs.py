@@ -22,6 +22,8 @@ CLOCK_RATE = 24_000
 """Sample rate of the outputs without a device; no voice of the catalogue has a higher one."""
 FADE = 0.006
 """Seconds in which sound that is cut fades out."""
+LOW = 0.06
+"""Seconds of waiting sound below which whoever pushes is told."""
 _CLOCK_PERIOD = 0.02
 
 
@@ -31,11 +33,11 @@ class Feed:
     The lock is held for moments only, so the device's callback does not wait on anything that computes.
     """
 
-    def __init__(self, rate: int, volume: float, on_empty: Callable[[], None]) -> None:
+    def __init__(self, rate: int, volume: float, on_low: Callable[[], None]) -> None:
         self.rate = rate
         self.volume = volume
         self._played_volume = volume
-        self._on_empty = on_empty
+        self._on_low = on_low
         self._lock = threading.Lock()
         self._parts: deque[Samples] = deque()
         self._held = 0
@@ -69,6 +71,7 @@ class Feed:
             if not self._held:
                 self._played_volume = self.volume
                 return None
+            enough = self.seconds > LOW
             out = self._take(frames)
             if self._cut:
                 self._cut = False
@@ -77,12 +80,12 @@ class Feed:
                 out[fade:] = 0.0
                 self._parts.clear()
                 self._held = 0
-            empty = self._held == 0
+            low = self.empty or (enough and self.seconds <= LOW)
         # A new volume is reached over one period, without a step.
         out *= np.linspace(self._played_volume, self.volume, frames, dtype=np.float32)
         self._played_volume = self.volume
-        if empty:
-            self._on_empty()
+        if low:
+            self._on_low()
         return out
 
     def _take(self, frames: int) -> Samples:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from device.audio.capture import FILE_PREFIX, FIRST_RETRY, LAST_RETRY, REPORT_EVERY
 from device.audio.files import WavWriter
-from device.audio.outputs import CLOCK_RATE, ClockOutput, DeviceOutput, Feed, Output
+from device.audio.outputs import CLOCK_RATE, LOW, ClockOutput, DeviceOutput, Feed, Output
 from device.audio.portaudio import portaudio
 from device.audio.reports import AudioReport, Happening, OnReport, ignore
 from device.audio.resample import Resampler
@@ -80,7 +80,7 @@ class Player:
         self._on_event = on_event
         self._mail: queue.SimpleQueue[_Chunk | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._generation = 0
+        self._generation = self._stream_generation = 0
         self._waiting = 0.0
         self._silent = threading.Event()
         self._silent.set()
@@ -203,9 +203,11 @@ class Player:
             self._dropped += len(chunk.samples) / chunk.rate
             return
         self._tell(playing=True)
-        if self._resampler is None or self._resampler.rate_in != chunk.rate:
+        if (self._resampler is None or self._resampler.rate_in != chunk.rate
+                or self._stream_generation != chunk.generation):  # fmt: skip
             self._end_stream(feed)
             self._resampler = Resampler(chunk.rate, feed.rate)
+            self._stream_generation = chunk.generation
         step = round(_PIECE * chunk.rate)
         for at in range(0, len(chunk.samples), step):
             piece = self._resampler.process(chunk.samples[at : at + step])
@@ -215,18 +217,25 @@ class Player:
                 feed.push(piece)
 
     def _end_stream(self, feed: Feed) -> None:
-        """Give out the resampler's rest."""
+        """Give out the resampler's rest, unless it was cut meanwhile."""
         if self._resampler is not None:
-            feed.push(self._resampler.flush())
+            rest = self._resampler.flush()
             self._resampler = None
+            with self._lock:
+                if self._stream_generation == self._generation:
+                    feed.push(rest)
 
     def _finish(self) -> None:
-        """Nothing more is queued: say the rest and, once it has been heard, tell that it is quiet."""
+        """Nothing more is queued: say the resampler's rest at the last moment, then tell that it is quiet.
+
+        Not earlier: another piece of the same clause may follow, and the resampler must go on across the joint.
+        """
         feed, output = self._feed, self._output
         if feed is not None:
-            self._end_stream(feed)
+            if feed.seconds <= LOW:
+                self._end_stream(feed)
             if not feed.empty:
-                # The feed's own message comes when it is empty.
+                # The feed's own message comes when it is low, and when it is empty.
                 return
         if self._told_playing and output is not None:
             self._closing.wait(output.latency)

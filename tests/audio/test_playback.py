@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pyaudio
@@ -15,7 +16,7 @@ from device.audio.playback import Player
 from device.audio.portaudio import portaudio
 from device.audio.reports import Happening
 from device.config import AudioSettings
-from tests.audio.pulse import Watch, likeness, until
+from tests.audio.pulse import PATIENCE, Watch, likeness, until
 
 
 def tone(seconds, rate=22_050, frequency=440.0):
@@ -255,3 +256,20 @@ def test_looking_for_a_microphone_waits_until_the_speaker_is_quiet(virtual_mic, 
     assert portaudio.rescan(urgent=True)
     player.play(tone(0.3), 22_050)
     watch.until(lambda: watch.playing == [True, False, True, False], "speech after the search")
+
+
+def test_pieces_that_come_one_by_one_sound_like_one(tmp_path: Path) -> None:
+    whole = (0.3 * np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)).astype(np.float32)
+    path = tmp_path / "pieces.wav"
+    player = Player(AudioSettings(output=f"file:{path}"))
+    player.start()
+    for start in range(0, len(whole), 5000):
+        player.play(whole[start : start + 5000], 22050)
+        until(player._mail.empty)
+    assert player.wait(PATIENCE)
+    player.close()
+    heard, rate = soundfile.read(path, dtype="float32")
+    steady = heard[int(0.1 * rate) : int(0.9 * rate)]
+    spectrum = np.abs(np.fft.rfft(steady * np.hanning(len(steady)))) ** 2
+    peak = int(np.argmax(spectrum))
+    assert spectrum[peak - 4 : peak + 5].sum() > 0.99999 * spectrum.sum()

@@ -1,4 +1,4 @@
-"""Small deterministic engines for tests of the plumbing: every word is a tone, so recognition is real but needs no model."""
+"""Small deterministic engines for tests of the plumbing: every word is a tone, so nothing needs a model."""
 
 from __future__ import annotations
 
