@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 PAUSE = 0.16
 """Seconds of silence after which the end of the utterance is worked out ahead of time."""
-FIRST_PARTIAL = 0.5
+FIRST_PARTIAL = 0.65
 """Seconds of speech before the first partial."""
 CUT_FROM = 0.6
 """An utterance that is too long is cut after this share of its length, at the quietest point."""
