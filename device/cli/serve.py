@@ -18,9 +18,7 @@ from device.cli.common import settings_from
 @click.option("--key-file", type=click.Path(path_type=Path, dir_okay=False), help="The key that programs must show.")
 @click.option("--tls-port", type=click.IntRange(0, 65535), help="Listen with TLS on this port too.")
 @click.pass_context
-def serve(
-    ctx: click.Context, host: str | None, port: int | None, key_file: Path | None, tls_port: int | None
-) -> None:
+def serve(ctx: click.Context, host: str | None, port: int | None, key_file: Path | None, tls_port: int | None) -> None:
     """Serve programs written for Azure Speech until stopped: sockets and REST, on this machine's models.
 
     \b

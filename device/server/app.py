@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,12 +16,15 @@ from starlette.websockets import WebSocket
 
 from device.config import Settings, read_secret
 from device.engines.registry import Engines
+from device.errors import DragomanError
 from device.server.auth import Gate
 from device.server.errors import error_response, response_for
 from device.server.options import Query, query_of
 from device.server.recognition import RecognitionSocket
 from device.server.service import BusyError, Service
 from device.server.sockets import Room, Socket
+from device.server.speech_rest import SpeechRest
+from device.server.synthesis import SynthesisSocket
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,8 @@ RECOGNITION_PATHS = (
     "/stt/speech/universal/v2",
     "/stt/speech/recognition/{mode}/cognitiveservices/v1",
 )
+TTS = ("", "/tts")
+"""Where the addresses of text to speech begin, by how a program names the server."""
 OPEN_PATHS = ("/languages", "/openapi.json", "/healthz")
 """What needs no key: it tells nothing about anybody."""
 
@@ -55,8 +61,18 @@ def create_app(engines: Engines, settings: Settings) -> Starlette:
     key_file = settings.server.key_file
     gate = Gate(read_secret(key_file) if key_file else None)
     service = Service(engines, settings)
+    speech = SpeechRest(service, gate)
+    synthesis = _socket(service, SynthesisSocket)
     routes: list[BaseRoute] = [
         *(WebSocketRoute(path, _socket(service, RecognitionSocket)) for path in RECOGNITION_PATHS),
+        *(
+            WebSocketRoute(f"{start}/cognitiveservices/websocket/v1", _socket(service, SynthesisSocket))
+            for start in TTS
+        ),
+        *(Route(f"{start}/cognitiveservices/voices/list", _answer(speech.voices)) for start in TTS),
+        *(Route(f"{start}/cognitiveservices/v1", _answer(speech.speak), methods=["POST"]) for start in TTS),
+        *(Route(path, _answer(speech.recognize), methods=["POST"]) for path in RECOGNITION_PATHS if "{mode}" in path),
+        Route("/sts/v1.0/issueToken", _answer(speech.token), methods=["POST"]),
         Route("/healthz", _health),
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found, Exception: _failed})
@@ -73,6 +89,18 @@ def _socket(service: Service, serve: Serve) -> Callable[[WebSocket], object]:
         socket = Socket(websocket, service)
         query = query_of(websocket.query_params.multi_items())
         await socket.serve(serve(service, socket, websocket.url.path, query))
+
+    return endpoint
+
+
+def _answer(call: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Turn failures that a client can cause into Azure's error JSON."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await call(request)
+        except DragomanError as error:
+            return response_for(error)
 
     return endpoint
 
@@ -117,8 +145,6 @@ class _Head:
     """Headers and query of a request or socket."""
 
     def __init__(self, scope: Scope) -> None:
-        from urllib.parse import parse_qsl
-
         self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=200)
         self.query = query_of(pairs)

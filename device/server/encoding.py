@@ -6,7 +6,6 @@ PCM, A-law and µ-law are written here; MP3, Opus, FLAC and G.722 by the encoder
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -223,8 +222,3 @@ def _alaw(value: np.ndarray[Any, np.dtype[np.int32]]) -> bytes:
     mantissa = np.where(exponent == 0, size >> 4, size >> (exponent + 3)) & 15
     code = (exponent << 4) | mantissa | np.where(value < 0, 0, 0x80)
     return ((code ^ 0x55) & 0xFF).astype(np.uint8).tobytes()
-
-
-def format_pattern() -> re.Pattern[str]:
-    """Return a pattern of every format's name, for the description of the interface."""
-    return re.compile("|".join(map(re.escape, FORMATS)))

@@ -168,9 +168,7 @@ def _language(tag: str) -> str:
     return tag.split("-", 1)[0].lower()
 
 
-def _end_silence(
-    query: Query, detection: Mapping[str, Any], described: Mapping[str, Any], mode: Mode
-) -> float | None:
+def _end_silence(query: Query, detection: Mapping[str, Any], described: Mapping[str, Any], mode: Mode) -> float | None:
     segmentation = _table(described, "segmentation") or _table(detection, "segmentation")
     trailing = (
         detection.get("trailingsilencetimeout"),

@@ -13,7 +13,7 @@ from typing import Any
 from device.events import Final
 from device.server.options import TurnOptions
 
-_PUNCTUATION = re.compile(r"[^\w\s'’-]|(?<!\w)['’-]|['’-](?!\w)")
+_PUNCTUATION = re.compile(r"[^\w\s'\u2019-]|(?<!\w)['\u2019-]|['\u2019-](?!\w)")
 
 
 def ticks(seconds: float) -> int:

@@ -46,9 +46,7 @@ class Server:
         self._settings = settings
         chosen = settings.server
         if chosen.key_file is None and not _is_loopback(chosen.host):
-            raise DragomanError(
-                f"server.host {chosen.host} can be reached by others: name a key file, server.key_file"
-            )
+            raise DragomanError(f"server.host {chosen.host} can be reached by others: name a key file, server.key_file")
         self.app = create_app(engines, settings)
         self._sockets: list[tuple[socket.socket, tuple[Path, Path] | None]] = []
         self._servers: list[uvicorn.Server] = []
@@ -68,8 +66,8 @@ class Server:
         if chosen.tls_port is not None:
             files = certificate_files(self._settings)
             self._sockets.append((_listen(chosen.host, chosen.tls_port), files))
-        for listening, files in self._sockets:
-            self._servers.append(_uvicorn(self.app, self._settings, files))
+        for _, own in self._sockets:
+            self._servers.append(_uvicorn(self.app, self._settings, own))
         self._thread.start()
 
     def stop(self) -> None:

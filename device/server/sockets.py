@@ -11,7 +11,7 @@ from typing import Protocol
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from device.errors import DragomanError
-from device.server.frames import Frame, FrameError, parse_binary, parse_text
+from device.server.frames import Frame, parse_binary, parse_text
 from device.server.outbox import Outbox, StalledError
 from device.server.service import Service
 
@@ -119,19 +119,8 @@ class Socket:
         except TimeoutError:
             reason = f"nothing came for {self._service.settings.server.idle:g} s"
             await room.idle()
-        except FrameError as error:
-            code, reason = INVALID, str(error)
-        except RefusedSocketError as error:
-            code, reason = error.code, str(error)
-        except DragomanError as error:
-            code, reason = INVALID, str(error)
-        except StalledError:
-            code, reason = POLICY, "what was sent is not read"
-        except (WebSocketDisconnect, OSError, RuntimeError) as error:
-            log.debug("a client went: %s", error)
-        except Exception:
-            log.exception("a connection failed")
-            code, reason = INTERNAL, "the server failed"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told how it ends
+            code, reason = _verdict(error)
         finally:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
@@ -149,6 +138,21 @@ class Socket:
             await self._websocket.send_text(message)
         else:
             await self._websocket.send_bytes(message)
+
+
+def _verdict(error: Exception) -> tuple[int, str]:
+    """Return the code and the reason that a failure closes the socket with."""
+    match error:
+        case RefusedSocketError():
+            return error.code, str(error)
+        case DragomanError():
+            return INVALID, str(error)
+        case StalledError():
+            return POLICY, "what was sent is not read"
+        case WebSocketDisconnect() | OSError():
+            return NORMAL, ""
+    log.error("a connection failed", exc_info=error)
+    return INTERNAL, "the server failed"
 
 
 def _short(reason: str) -> str:

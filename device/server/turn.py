@@ -236,7 +236,8 @@ class Turn:
         limit = options.initial_silence
         if limit is None:
             limit = INITIAL_SILENCE if options.mode is Mode.INTERACTIVE else None
-        if limit is None or self._speaking or self._phrases or (self._splitter and self._splitter.speaking) or self._state is not State.OPEN:
+        speaking = self._speaking or (self._splitter is not None and self._splitter.speaking)
+        if limit is None or speaking or self._phrases or self._state is not State.OPEN:
             return
         if self._heard - self._silent_from > limit + SLACK:
             self._say_nothing("InitialSilenceTimeout")
@@ -263,34 +264,39 @@ class Turn:
             self._reply("speech.startDetected", {"Offset": replies.ticks(base + event.start)})
             return
         heard = self._utterances.get(getattr(event, "utterance", None) or "")
-        if heard is None:
-            if isinstance(event, Error):
-                log.warning("a conversation is served late: %s", event.text)
-            return
-        if isinstance(event, Partial):
-            heard.partial = event
-            heard.guesses.clear()
-            if not self._targets:
-                self._reply("speech.hypothesis", self._hypothesis(heard, event), key=f"partial {event.utterance}")
-        elif isinstance(event, PartialTranslation):
-            self._guess(heard, event)
-        elif isinstance(event, Final):
-            heard.final = event
-            if not self._targets:
-                self._answer(heard)
-        elif isinstance(event, Translation):
-            heard.translations[event.language] = event.text
-            self._answer_if_whole(heard)
-        elif isinstance(event, Speech):
-            heard.speech.append(event)
-            self._speak(heard)
+        if heard is not None:
+            self._advance(heard, event)
         elif isinstance(event, Error):
-            heard.failure = event.text
-            if heard.final is None:
-                log.warning("%s", event.text)
-                self._reply("speech.phrase", replies.status("Error", base, self._heard))
-        elif isinstance(event, UtteranceEnded):
-            self._ended(heard, event)
+            log.warning("a conversation is served late: %s", event.text)
+
+    def _advance(self, heard: _Heard, event: Event) -> None:
+        """Account what is new about an utterance, and say what can be said of it."""
+        match event:
+            case Partial():
+                heard.partial = event
+                heard.guesses.clear()
+                if not self._targets:
+                    self._reply("speech.hypothesis", self._hypothesis(heard, event), key=f"partial {event.utterance}")
+            case PartialTranslation():
+                self._guess(heard, event)
+            case Final():
+                heard.final = event
+            case Translation():
+                heard.translations[event.language] = event.text
+            case Speech():
+                heard.speech.append(event)
+            case Error():
+                self._failed(heard, event)
+            case UtteranceEnded():
+                self._ended(heard, event)
+        self._answer_if_whole(heard)
+        self._speak(heard)
+
+    def _failed(self, heard: _Heard, event: Error) -> None:
+        heard.failure = event.text
+        log.warning("%s", event.text)
+        if heard.final is None:
+            self._reply("speech.phrase", replies.status("Error", heard.base, self._heard))
 
     def _hypothesis(self, heard: _Heard, partial: Partial) -> dict[str, object]:
         language = heard.identified.locale if heard.identified else None
@@ -326,7 +332,6 @@ class Turn:
             texts = {a: heard.translations[t] for a, t in self._targets.items() if t in heard.translations}
             path, body = replies.translated(body, texts, heard.failure, v2=self._v2, partial=False)
         self._reply(path, body, final=heard.final.utterance)
-        self._speak(heard)
 
     def _speak(self, heard: _Heard) -> None:
         """Send what is spoken, but never before the text."""
@@ -343,6 +348,7 @@ class Turn:
             self._noises += 1
             return
         self._answer(heard)
+        self._speak(heard)
         if self._spoken is not None:
             self._spoken.end(heard.failure)
         if self._options.mode is Mode.INTERACTIVE:

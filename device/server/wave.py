@@ -15,6 +15,7 @@ from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 
 LONGEST_HEADER = 4096
+_COMPRESSED = frozenset({b"OggS", b"#!SI", b"fLaC", b"\x1aE\xdf\xa3"})
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 
 
@@ -63,7 +64,9 @@ class Format:
             values = wide.view("<i4").reshape(-1).astype(np.float32) / 2**31
         else:
             values = np.frombuffer(data, f"<i{self.bits // 8}").astype(np.float32) / 2 ** (self.bits - 1)
-        return values if self.channels == 1 else values.reshape(-1, self.channels).mean(axis=1, dtype=np.float32)
+        if self.channels > 1:
+            values = values.reshape(-1, self.channels).mean(axis=1)
+        return np.asarray(values, np.float32)
 
 
 def _alaw_table() -> Samples:
@@ -133,11 +136,20 @@ class WaveStream:
         return self.format is None
 
 
+def _format_chunk(chunk: bytes) -> Format:
+    if len(chunk) < 16:
+        raise AudioFormatError("the WAVE header's format is cut short")
+    kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
+    if kind == _EXTENSIBLE and len(chunk) >= 26:
+        kind = int.from_bytes(chunk[24:26], "little")
+    return Format(kind, channels, rate, bits)
+
+
 def _parse_header(head: bytes) -> tuple[Format, int] | None:
     """Return the format and where the samples begin; ``None`` while more bytes are needed or there is no RIFF."""
+    if head[:4] in _COMPRESSED:
+        raise AudioFormatError("compressed audio is not understood here; send PCM with a WAVE header")
     if not head.startswith(b"RIFF"):
-        if len(head) >= 4 and head[:4] in {b"OggS", b"#!SI", b"fLaC", b"\x1aE\xdf\xa3"}:
-            raise AudioFormatError("compressed audio is not understood here; send PCM with a WAVE header")
         return None
     if len(head) >= 12 and head[8:12] != b"WAVE":
         raise AudioFormatError("the RIFF header is not that of a WAVE file")
@@ -151,15 +163,8 @@ def _parse_header(head: bytes) -> tuple[Format, int] | None:
             return found, at
         if size > LONGEST_HEADER:
             break
-        if name == b"fmt ":
-            if size < 16:
-                raise AudioFormatError("the WAVE header's format is cut short")
-            if len(head) < at + size:
-                break
-            kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, at)
-            if kind == _EXTENSIBLE and size >= 26:
-                kind = int.from_bytes(head[at + 24 : at + 26], "little")
-            found = Format(kind, channels, rate, bits)
+        if name == b"fmt " and len(head) >= at + size:
+            found = _format_chunk(head[at : at + size])
         at += size + size % 2
     if len(head) > LONGEST_HEADER or at > LONGEST_HEADER:
         raise AudioFormatError("the WAVE header holds no samples")

@@ -105,19 +105,8 @@ def _walk(element: Element, manner: Manner, depth: int) -> Iterator[Part | _Boun
     if depth > DEEPEST:
         raise SsmlError(f"the SSML is nested deeper than {DEEPEST} elements")
     name = _name(element)
-    if name in _REFUSED:
-        raise SsmlError(f"<{name}> cannot be spoken here: leave it out")
-    if name == "break":
-        yield Pause(_break(element))
-        return
-    if name in {"bookmark", "mark"}:
-        yield Bookmark(element.get("mark") or element.get("name") or "")
-        return
-    if name == "silence":  # mstts:silence says where; at a boundary is where it stands
-        yield Pause(_seconds(element.get("value", "0ms")))
-        return
-    if name == "sub" and element.get("alias"):
-        yield Say(element.get("alias", ""), manner)
+    if (leaf := _leaf(element, name, manner)) is not None:
+        yield leaf
         return
     manner = _changed(manner, name, element)
     if name in _BLOCKS:
@@ -125,15 +114,28 @@ def _walk(element: Element, manner: Manner, depth: int) -> Iterator[Part | _Boun
     if name == "say-as" and element.get("interpret-as", "").lower() in _SPELLED:
         yield Say(_spelled("".join(element.itertext())), manner)
         return
-    if element.text:
-        yield Say(element.text, manner)
+    yield Say(element.text or "", manner)
     for child in element:
         if isinstance(child.tag, str):  # comments and processing instructions have none
             yield from _walk(child, manner, depth + 1)
-        if child.tail:
-            yield Say(child.tail, manner)
+        yield Say(child.tail or "", manner)
     if name in _BLOCKS:
         yield _Boundary()
+
+
+def _leaf(element: Element, name: str, manner: Manner) -> Part | None:
+    """Return what an element stands for whose content is not spoken."""
+    if name in _REFUSED:
+        raise SsmlError(f"<{name}> cannot be spoken here: leave it out")
+    if name == "break":
+        return Pause(_break(element))
+    if name in {"bookmark", "mark"}:
+        return Bookmark(element.get("mark") or element.get("name") or "")
+    if name == "silence":  # mstts:silence says where; it is kept where it stands
+        return Pause(_seconds(element.get("value", "0ms")))
+    if name == "sub" and element.get("alias"):
+        return Say(element.get("alias", ""), manner)
+    return None
 
 
 def _changed(manner: Manner, name: str, element: Element) -> Manner:

@@ -1,0 +1,136 @@
+"""Whole recordings: decoded from any format PyAV reads, and transcribed channel by channel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.audio.files import AudioInfo, probe, read_blocks
+from device.errors import DragomanError
+from device.events import Error, Event, Final, Samples, UtteranceEnded
+from device.server.errors import HttpError
+from device.server.service import Conversation, Service
+
+BLOCK = 0.5
+"""Seconds that are fed at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said in one channel of a recording, and how many seconds it lasted."""
+
+    finals: tuple[Final, ...]
+    duration: float
+
+
+class Recording:
+    """A recording on disk.
+
+    Parameters
+    ----------
+    path
+        The file; its own name is in no message.
+    longest
+        Seconds that it may last.
+
+    Raises
+    ------
+    HttpError
+        It is no audio, or lasts longer.
+    """
+
+    def __init__(self, path: Path, longest: float) -> None:
+        self.path, self._longest = path, longest
+        try:
+            self.info: AudioInfo = probe(path)
+        except DragomanError as error:
+            raise self._unreadable(error) from None
+        self._check(self.info.duration or 0.0)
+
+    def check_channel(self, number: int) -> None:
+        """Refuse a channel that is not there.
+
+        Raises
+        ------
+        HttpError
+            The recording has fewer channels.
+        """
+        if not 0 <= number < self.info.channels:
+            raise HttpError(400, f"there is no channel {number}: the recording has {self.info.channels}")
+
+    def blocks(self, channel: int | None) -> Iterator[Samples]:
+        """Yield one channel, or the mean of all, as 16 kHz mono.
+
+        Raises
+        ------
+        HttpError
+            It cannot be decoded, or is longer than allowed.
+        """
+        heard = 0.0
+        try:
+            for block in read_blocks(self.path, BLOCK, channel):
+                heard += len(block) / 16_000
+                self._check(heard)
+                yield block
+        except HttpError:
+            raise
+        except DragomanError as error:
+            raise self._unreadable(error) from None
+
+    def _check(self, seconds: float) -> None:
+        if seconds > self._longest:
+            raise HttpError(400, f"the recording is longer than the {self._longest:g} s that are allowed")
+
+    def _unreadable(self, error: DragomanError) -> HttpError:
+        reason = str(error).replace(f"{self.path}: ", "").replace(str(self.path), "the recording")
+        return HttpError(400, f"the audio cannot be read: {reason}", "InvalidAudioFormat")
+
+
+async def transcribe(
+    service: Service, language: str, recording: Recording, channel: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Transcript:  # fmt: skip
+    """Return every utterance in one channel, or in the mean of all, by the same interpreter as live speech.
+
+    Parameters
+    ----------
+    service
+        What is shared.
+    language
+        A primary subtag that is recognised.
+    recording, channel
+        What to hear.
+    progress
+        Is told how many seconds have been heard.
+
+    Raises
+    ------
+    DragomanError
+        The recording cannot be decoded or an utterance cannot be recognised.
+    """
+    finals: list[Final] = []
+    failures: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Final):
+            finals.append(event)
+        elif isinstance(event, Error) and event.code == "recognition":
+            failures.append(event.text)
+        elif isinstance(event, UtteranceEnded) and progress is not None:
+            progress(conversation.heard)
+
+    conversation = Conversation(service, service.conversation_settings(language, partials=False), hear)
+    try:
+        await conversation.open()
+        blocks = recording.blocks(channel)
+        while (block := await service.work(next, blocks, None)) is not None:
+            await conversation.feed(block)
+        await conversation.finish()
+    except (asyncio.CancelledError, DragomanError):
+        conversation.abandon()
+        raise
+    if failures:
+        raise DragomanError(failures[0])
+    return Transcript(tuple(finals), conversation.heard)
