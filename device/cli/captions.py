@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,8 +20,20 @@ class PlainCaptions:
         """Say that what follows belongs to this recording."""
         print(f"{name}:", flush=True)
 
+    def __init__(self) -> None:
+        self.gone = threading.Event()
+        """Set when whoever read the output has gone away (``| head``): nothing more can be shown."""
+
     def __call__(self, event: Event) -> None:
-        """Print one event."""
+        """Show one event; an events.Sink."""
+        if self.gone.is_set():
+            return
+        try:
+            self._show(event)
+        except BrokenPipeError:
+            self.gone.set()
+
+    def _show(self, event: Event) -> None:
         if isinstance(event, Final):
             print(f"[{clock(event.start)}] {event.text}", flush=True)
         elif isinstance(event, Translation):
@@ -44,13 +57,13 @@ class LiveCaptions(PlainCaptions):
         from rich.console import Console
         from rich.live import Live
 
+        super().__init__()
         self._hint = hint
         self._source = ""
         self._targets: dict[str, str] = {}
         self._live = Live(self._shown(), console=Console(highlight=False), auto_refresh=False, transient=True)
 
-    def __call__(self, event: Event) -> None:
-        """Show one event."""
+    def _show(self, event: Event) -> None:
         from rich.text import Text
 
         match event:
@@ -92,14 +105,14 @@ class JsonCaptions(PlainCaptions):
     """Prints every event as one line of JSON, with the recording's name where there are several."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._named: dict[str, str] = {}
 
     def begin_file(self, name: str) -> None:
         """Name this recording in the events that follow."""
         self._named = {"file": name}
 
-    def __call__(self, event: Event) -> None:
-        """Print one event; a failure is told to people too."""
+    def _show(self, event: Event) -> None:
         if event.type not in CONTROL_EVENTS:
             print_json(event.to_dict() | self._named)
         if isinstance(event, Error):

@@ -59,4 +59,5 @@ def listen(
                 daemon.controller.toggle(0 if key is Key.FIRST else 1)
 
         with Keyboard(pressed):
-            stopping.wait()
+            while not (stopping.wait(0.2) or captions.gone.is_set()):
+                pass

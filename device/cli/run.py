@@ -26,6 +26,7 @@ def run(ctx: click.Context) -> None:
         signal.signal(number, lambda *_: stopping.set())
 
     from device.daemon import Daemon
+    from device.watchdog import Watchdog
 
-    with Daemon(settings):
+    with Daemon(settings) as daemon, Watchdog(daemon.vital):
         stopping.wait()

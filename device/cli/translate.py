@@ -138,6 +138,8 @@ def _translate_files(
                 try:
                     blocks = read_blocks(info.path, on_warning=complain)
                     for seconds in play(blocks, interpreter.feed, realtime=realtime):
+                        if captions.gone.is_set():
+                            raise BrokenPipeError
                         if not realtime:
                             interpreter.keep_up()
                         bars.update(bar, completed=seconds)

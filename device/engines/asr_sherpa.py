@@ -19,6 +19,7 @@ import sherpa_onnx
 from device.engines.asr_growing import LONGEST, GrowingText, bare, join, quietest
 from device.engines.asr_sherpa_arguments import constructor
 from device.engines.asr_words import confidence, words_from_tokens
+from device.engines.loops import loop_at_end, without_loop
 from device.engines.protocols import Recognition, RecognitionSession, Recognizer, Word
 from device.engines.sound import finite
 from device.errors import DragomanError
@@ -35,6 +36,8 @@ _LONGEST_WHOLE = 30 * SAMPLE_RATE
 """Longer than any model was trained on; Moonshine's word error rate rises there from 0.8 % to 2.5 %."""
 _DOUBTED = int(1.6 * SAMPLE_RATE)
 _LEAD = int(0.3 * SAMPLE_RATE)
+_SHORTER = SAMPLE_RATE // 20
+"""What is left out at the end when a final text seems to be a loop: loops hang on the exact length."""
 _TAIL = int(0.66 * SAMPLE_RATE)
 """Silence after the last sample, so that a streaming model's look-ahead brings out the last word."""
 
@@ -92,13 +95,20 @@ class _OfflineSession:
 
     def recognize(self, samples: Samples, *, final: bool) -> Recognition:
         if not final and len(samples) >= LONGEST:
-            return Recognition(self._growing.text(samples), self._language)
+            return Recognition(without_loop(self._growing.text(samples), times=3), self._language)
         if len(samples) > _LONGEST_WHOLE:
             return self._pieces(samples)
         recognition = self._decode(samples)
+        if loop_at_end(recognition.text, times=3):
+            recognition = self._doubted(recognition, samples) if final else _once(recognition)
         if final and recognition.text and recognition.confidence is None:
             return replace(recognition, confidence=self._agreement(samples, recognition.text))
         return recognition
+
+    def _doubted(self, looped: Recognition, samples: Samples) -> Recognition:
+        """Decode once more without the very end: who really said a thing twice is heard twice again."""
+        again = self._decode(samples[:-_SHORTER])
+        return again if again.text and len(again.text.split()) < len(looped.text.split()) else looped
 
     def _pieces(self, samples: Samples) -> Recognition:
         text = ""
@@ -149,6 +159,11 @@ class _OnlineSession:
             self._native.decode_stream(self._stream)
         result = self._native.get_result_all(self._stream)
         return _recognition(result, self._language, result.ys_probs, len(samples) / SAMPLE_RATE)
+
+
+def _once(recognition: Recognition) -> Recognition:
+    text = without_loop(recognition.text, times=3)
+    return replace(recognition, text=text, words=recognition.words[: len(text.split())])
 
 
 def _recognition(result: Any, language: str, log_probs: Sequence[float], duration: float) -> Recognition:

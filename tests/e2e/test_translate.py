@@ -90,10 +90,8 @@ def test_every_common_format_gives_the_same_words(fox, tmp_path):
         ("8ch.wav", wide, rate, {}),
         ("a.mp3", sound, rate, {}),
         ("a.flac", sound, rate, {}),
-        ("a.opus", sound, 48000 if rate == 48000 else 24000, {"format": "OGG", "subtype": "OPUS"}),
+        ("a.opus", np.asarray(fast)[::2], 48000, {"format": "OGG", "subtype": "OPUS"}),
     ]:
-        if name == "a.opus" and rate not in (24000, 48000):
-            data = np.interp(np.arange(len(sound) * fs // rate) * rate / fs, np.arange(len(sound)), sound)
         soundfile.write(tmp_path / name, data, fs, **kind)
         files.append(tmp_path / name)
     done = dragoman("translate", *files, "--to", "pt", "--json", "--no-partials")
@@ -223,6 +221,15 @@ def test_a_full_disk_is_told_and_loses_no_text(fox):
     done = dragoman("translate", fox[0], "--to", "pt", "--speak", "/dev/full", "--json", "--no-partials")
     assert done.returncode == 1
     assert "space" in done.err or "full" in done.err
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(recordings):
+    command = [sys.executable, "-m", "device", "translate", recordings / "two_cities.wav", "--to", "pt", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1
 
 
 def test_say_speaks_into_a_file_and_refuses_nothing_to_say(tmp_path):
