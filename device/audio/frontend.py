@@ -192,9 +192,7 @@ class Frontend:
         if settings.highpass:
             stages.append(HighPass())
         if settings.echo.enabled:
-            from device.audio.stages.echo import EchoCanceller
-
-            self._echo = EchoCanceller()
+            self._echo = _echo_canceller(settings.echo.method)
             stages.append(self._echo)
         if settings.noise.method == "webrtc":
             from device.audio.stages.noise_webrtc import WebRtcNoiseSuppressor
@@ -306,6 +304,16 @@ def array_geometry(settings: ArraySettings) -> Geometry | None:
     if settings.microphones:
         return parse_geometry(settings.table(), "custom", "frontend.array.microphones")
     return load_geometry(settings.geometry) if settings.geometry is not None else None
+
+
+def _echo_canceller(method: str) -> EchoCanceller:
+    if method == "webrtc":
+        from device.audio.stages.echo_webrtc import WebRtcEchoCanceller
+
+        return WebRtcEchoCanceller()
+    from device.audio.stages.echo_kalman import KalmanEchoCanceller
+
+    return KalmanEchoCanceller()
 
 
 def _calibration(settings: ArraySettings, geometry: Geometry) -> Calibration | None:

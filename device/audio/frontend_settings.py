@@ -48,7 +48,7 @@ class ArraySettings(Section):
     azimuth: float | None = Field(default=None, ge=-360, le=360)
     """Where the talker is, if he never moves; else it is measured."""
     postfilter: bool = False
-    """Lower the noise that the beamformer leaves by up to 10 dB."""
+    """Lower the noise that the beamformer leaves by up to 6 dB."""
     looks: tuple[LookSettings, ...] = Field(default=(), max_length=2)
     """Where the parties of the conversation sit; sound from elsewhere is noise."""
     exclude: tuple[SectorSettings, ...] = Field(default=(), max_length=8)
@@ -72,6 +72,8 @@ class EchoSettings(Section):
     """Removing the device's own voice from what it hears."""
 
     enabled: bool = False
+    method: Literal["kalman", "webrtc"] = "kalman"
+    """An adaptive filter that lets people talk over the device's voice, or WebRTC's AEC3, which does not."""
     loopback: bool = True
     """Prefer the array's own loopback channel, where it has one, to what the player reports."""
 

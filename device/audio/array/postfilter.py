@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from device.audio.array.stft import BINS
 
 _SMOOTHING = 0.96
-FLOOR = 10 ** (-10 / 20)
-"""Noise is lowered by 10 dB at most; a recogniser likes even noise better than holes."""
+FLOOR = 0.5
+"""Noise is lowered by 6 dB at most; more of it costs words, for a recogniser likes even noise better than holes."""
 
 
 class PostFilter:

@@ -20,6 +20,6 @@ def library() -> Any:
         return importlib.import_module("pywebrtc_audio")
     except ImportError as error:
         raise DragomanError(
-            "echo cancellation and WebRTC noise suppression need the package pywebrtc-audio; "
-            "install it, or set frontend.echo.enabled to false and frontend.noise.method to off"
+            "WebRTC's echo cancellation and noise suppression need the package pywebrtc-audio; "
+            "install it, or set frontend.echo.method to kalman and frontend.noise.method to off"
         ) from error
