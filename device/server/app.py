@@ -19,6 +19,7 @@ from device.engines.registry import Engines
 from device.errors import DragomanError
 from device.server.auth import Gate
 from device.server.errors import error_response, response_for
+from device.server.legacy import LegacyLanguages, LegacySocket
 from device.server.options import Query, query_of
 from device.server.recognition import RecognitionSocket
 from device.server.service import BusyError, Service
@@ -65,14 +66,13 @@ def create_app(engines: Engines, settings: Settings) -> Starlette:
     synthesis = _socket(service, SynthesisSocket)
     routes: list[BaseRoute] = [
         *(WebSocketRoute(path, _socket(service, RecognitionSocket)) for path in RECOGNITION_PATHS),
-        *(
-            WebSocketRoute(f"{start}/cognitiveservices/websocket/v1", _socket(service, SynthesisSocket))
-            for start in TTS
-        ),
+        *(WebSocketRoute(f"{start}/cognitiveservices/websocket/v1", synthesis) for start in TTS),
         *(Route(f"{start}/cognitiveservices/voices/list", _answer(speech.voices)) for start in TTS),
         *(Route(f"{start}/cognitiveservices/v1", _answer(speech.speak), methods=["POST"]) for start in TTS),
         *(Route(path, _answer(speech.recognize), methods=["POST"]) for path in RECOGNITION_PATHS if "{mode}" in path),
         Route("/sts/v1.0/issueToken", _answer(speech.token), methods=["POST"]),
+        WebSocketRoute("/speech/translate", _socket(service, LegacySocket)),
+        *(Route(path, _answer(LegacyLanguages(service))) for path in ("/languages", "/Languages")),
         Route("/healthz", _health),
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found, Exception: _failed})
@@ -84,11 +84,16 @@ def create_app(engines: Engines, settings: Settings) -> Starlette:
 
 def _socket(service: Service, serve: Serve) -> Callable[[WebSocket], object]:
     async def endpoint(websocket: WebSocket) -> None:
-        wanted = websocket.headers.get("sec-websocket-protocol", "").split(",")[0].strip()
-        await websocket.accept(wanted or None, [(b"x-requestid", uuid.uuid4().hex.encode())])
         socket = Socket(websocket, service)
         query = query_of(websocket.query_params.multi_items())
-        await socket.serve(serve(service, socket, websocket.url.path, query))
+        try:
+            room = serve(service, socket, websocket.url.path, query)
+        except DragomanError as error:  # what is wrong with the address itself is told before the socket opens
+            await websocket.send_denial_response(response_for(error))
+            return
+        wanted = websocket.headers.get("sec-websocket-protocol", "").split(",")[0].strip()
+        await websocket.accept(wanted or None, [(b"x-requestid", uuid.uuid4().hex.encode())])
+        await socket.serve(room)
 
     return endpoint
 

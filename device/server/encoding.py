@@ -212,7 +212,7 @@ def _mulaw(value: np.ndarray[Any, np.dtype[np.int32]]) -> bytes:
     size = np.minimum(np.abs(value), 32635) + 132
     exponent = np.floor(np.log2(size)).astype(np.int32) - 7
     code = (exponent << 4) | ((size >> (exponent + 3)) & 15)
-    return (~(code | np.where(value < 0, 0x80, 0)) & 0xFF).astype(np.uint8).tobytes()
+    return bytes((~(code | np.where(value < 0, 0x80, 0)) & 0xFF).astype(np.uint8))
 
 
 def _alaw(value: np.ndarray[Any, np.dtype[np.int32]]) -> bytes:
@@ -221,4 +221,4 @@ def _alaw(value: np.ndarray[Any, np.dtype[np.int32]]) -> bytes:
     exponent = np.maximum(np.floor(np.log2(np.maximum(size, 1))).astype(np.int32) - 7, 0)
     mantissa = np.where(exponent == 0, size >> 4, size >> (exponent + 3)) & 15
     code = (exponent << 4) | mantissa | np.where(value < 0, 0, 0x80)
-    return ((code ^ 0x55) & 0xFF).astype(np.uint8).tobytes()
+    return bytes(((code ^ 0x55) & 0xFF).astype(np.uint8))

@@ -92,22 +92,17 @@ class RecognitionSocket:
         try:
             served = await turn.open()
         except DragomanError as error:
-            reply("turn.start", {"context": {"serviceTag": tag}})
-            turn.fail("BadRequest", str(error))
-            await self._socket.refuse(str(error))
-            return
+            turn.abandon()
+            # The reason to close is all that every SDK shows; it has room for 120 bytes, and this for all of it.
+            reply("turn.start", {"context": {"serviceTag": tag}, "refused": str(error)})
+            raise
         reply("turn.start", {"context": {"serviceTag": tag}, "served": served})
 
     async def _hear(self, turn: Turn, data: bytes) -> None:
         if not turn.listening:
             return
-        try:
-            if data:
-                await turn.feed(data)
-        except DragomanError as error:
-            turn.fail("BadRequest", str(error))
-            await self._socket.refuse(str(error))
-            return
+        if data:
+            await turn.feed(data)
         if not data or turn.complete:
             # Answers may take a while, and the client may go, or close its turn, meanwhile.
             self._ending = asyncio.create_task(self._finish(turn))

@@ -92,16 +92,6 @@ class Socket:
         async for message in self.messages():
             yield parse_text(message) if isinstance(message, str) else parse_binary(message)
 
-    async def refuse(self, reason: str) -> None:
-        """Close with a reason that stays the same however often the client tries.
-
-        Raises
-        ------
-        RefusedSocketError
-            Always.
-        """
-        raise RefusedSocketError(INVALID, reason)
-
     async def sent(self) -> None:
         """Wait until everything has left."""
         await self._outbox.sent()

@@ -6,7 +6,7 @@ RIFF chunks are told in "Multimedia Programming Interface and Data Specification
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,6 +107,7 @@ class WaveStream:
         self._rest = b""
         self.format: Format | None = None
         self._resampler: Resampler | None = None
+        self._doubted = False
 
     def feed(self, data: bytes) -> Samples:
         """Return the samples that ``data`` completes."""
@@ -119,11 +120,16 @@ class WaveStream:
                 parsed = self._headerless, 0
             self.format, start = parsed
             data, self._head = self._head[start:], b""
+            self._doubted = (self.format.kind, self.format.bits) == (_PCM, 32)
             self._resampler = Resampler(self.format.rate, SAMPLE_RATE)
         assert self._resampler is not None
         data = self._rest + data
         whole = len(data) // self.format.frame * self.format.frame
         self._rest = data[whole:]
+        if self._doubted and any(data[:whole]):
+            self._doubted = False
+            if _are_floats(data[:whole]):
+                self.format = replace(self.format, kind=_FLOAT)
         return self._resampler.process(self.format.decode(data[:whole]))
 
     def flush(self) -> Samples:
@@ -134,6 +140,17 @@ class WaveStream:
     def empty(self) -> bool:
         """Whether no header has come yet."""
         return self.format is None
+
+
+def _are_floats(data: bytes) -> bool:
+    """Whether 32-bit samples are floats, though the header says integers.
+
+    The JavaScript SDK writes that header before the floats of a file. Integers read as floats are out of range, or
+    no numbers, as soon as one of them is negative.
+    """
+    with np.errstate(invalid="ignore"):
+        values = np.abs(np.frombuffer(data, "<f4"))
+    return bool(np.all(values <= 1.5)) and bool(np.any(values > 1e-6))
 
 
 def _format_chunk(chunk: bytes) -> Format:

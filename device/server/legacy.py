@@ -1,0 +1,242 @@
+"""The Microsoft Translator Speech API of 2016 to 2018: one socket a conversation, WAVE up, JSON and speech down."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from device.config.languages import NAMES
+from device.events import (
+    SAMPLE_RATE,
+    Error,
+    Event,
+    Final,
+    Partial,
+    PartialTranslation,
+    Speech,
+    SpeechStarted,
+    Translation,
+    UtteranceEnded,
+)
+from device.modelstore.catalogue import primary
+from device.server.encoding import Encoder, output_format
+from device.server.errors import HttpError
+from device.server.languages import Languages, default_locale
+from device.server.options import Query, query_of
+from device.server.refusals import refuse_profanity
+from device.server.replies import ticks
+from device.server.service import Conversation, Service
+from device.server.sockets import UNSUPPORTED, RefusedSocketError, Socket
+from device.server.speech_rest import with_sizes
+from device.server.wave import AudioFormatError, WaveStream
+
+log = logging.getLogger(__name__)
+
+FEATURES = frozenset({"partial", "texttospeech", "timinginfo"})
+FORMATS = {"audio/wav": "riff-16khz-16bit-mono-pcm", "audio/mp3": "audio-24khz-48kbitrate-mono-mp3"}
+SCOPES = ("speech", "text", "tts")
+_RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur", "yi", "ps", "sd", "ug", "dv", "ckb"})
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyOptions:
+    """What the query asks for, checked."""
+
+    source: str
+    target: str
+    partials: bool
+    timing: bool
+    voice: str | None
+    """The catalogue id of the voice; ``None`` where nothing is to be spoken."""
+    format: str
+
+    @classmethod
+    def of(cls, languages: Languages, query: Query) -> LegacyOptions:
+        """Read and check the query.
+
+        Raises
+        ------
+        DragomanError
+            Something is missing, unknown or cannot be served.
+        """
+        values = {name: given[0] for name, given in query.items() if given}
+        for name in ("from", "to"):
+            if not values.get(name):
+                raise HttpError(400, f"name the language in the query: {name}=en-US")
+        features = {part.strip().lower() for part in values.get("features", "").split(",")} - {""}
+        if unknown := features - FEATURES:
+            raise HttpError(400, f"unknown feature {min(unknown)[:40]!r}; known: {', '.join(sorted(FEATURES))}")
+        wanted = values.get("format", "audio/wav").lower()
+        if wanted not in FORMATS:
+            raise HttpError(400, f"speech cannot be written as {wanted[:40]!r}; formats: {', '.join(FORMATS)}")
+        # The API's own default was to mark profanity: programs that say nothing get the words as they were said.
+        refuse_profanity({"marked": "masked", "deleted": "removed"}.get(
+            values.get("profanityaction", "").lower(), values.get("profanityaction", "")
+        ))  # fmt: skip
+        source = languages.source(values["from"])
+        voice = None
+        if "texttospeech" in features:
+            voice = languages.voice(values.get("voice", ""), values["to"]).model.id
+        return cls(
+            source, languages.target(source, values["to"]), "partial" in features, "timinginfo" in features, voice,
+            FORMATS[wanted],
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Utterance:
+    number: int
+    revision: int = 0
+    partial: Partial | None = None
+    final: Final | None = None
+    translation: str = ""
+    speech: list[Speech] = field(default_factory=list)
+
+
+class LegacySocket:
+    """Serves one connection, which is one conversation."""
+
+    def __init__(self, service: Service, socket: Socket, path: str, query: Query) -> None:  # noqa: ARG002
+        self._service, self._socket = service, socket
+        self._options = LegacyOptions.of(service.languages, query)
+        self._audio = WaveStream()
+        self._utterances: dict[str, _Utterance] = {}
+        self._count = 0
+
+    async def run(self) -> None:
+        """Serve until the client goes."""
+        options = self._options
+        settings = self._service.conversation_settings(
+            options.source, (options.target,), speak=options.target if options.voice else None, voice=options.voice,
+            partials=options.partials,
+        )  # fmt: skip
+        conversation = Conversation(self._service, settings, self._happened)
+        try:
+            await conversation.open()
+            async for message in self._socket.messages():
+                if isinstance(message, str):
+                    raise RefusedSocketError(UNSUPPORTED, "send audio in binary messages")
+                await conversation.feed(self._hear(message))
+                longest = self._service.settings.server.longest_audio
+                if conversation.heard > longest:
+                    raise RefusedSocketError(1000, f"a session may last {longest:g} s")
+        finally:
+            conversation.abandon()
+
+    async def idle(self) -> None:
+        """Do nothing: the code to close with says it."""
+
+    def _hear(self, message: bytes) -> Any:
+        try:
+            samples = self._audio.feed(message)
+        except AudioFormatError as error:
+            raise RefusedSocketError(UNSUPPORTED, str(error)) from None
+        if self._audio.empty and message and not message.startswith(b"RIFF"[: len(message)]):
+            raise RefusedSocketError(UNSUPPORTED, "audio begins with a WAVE header")
+        return samples
+
+    def _happened(self, event: Event) -> None:
+        if isinstance(event, SpeechStarted):
+            self._count += 1
+            self._utterances[event.utterance] = _Utterance(self._count)
+            return
+        said = self._utterances.get(getattr(event, "utterance", None) or "")
+        if said is None:
+            return
+        match event:
+            case Partial():
+                said.partial = event
+            case PartialTranslation() if said.partial is not None:
+                self._show(said, said.partial, event)
+            case Final():
+                said.final = event
+            case Translation():
+                said.translation = event.text
+                self._answer(said)
+            case Speech():
+                said.speech.append(event)
+            case Error():
+                log.warning("%s", event.text)
+            case UtteranceEnded():
+                del self._utterances[event.utterance]
+                self._speak(said)
+
+    def _show(self, said: _Utterance, partial: Partial, translation: PartialTranslation) -> None:
+        said.revision += 1
+        self._send(
+            "partial", f"{said.number}.{said.revision}", partial.text, translation.text, partial.start, partial.end,
+            key=said.number,
+        )  # fmt: skip
+
+    def _answer(self, said: _Utterance) -> None:
+        if said.final is not None:
+            self._socket.drop(said.number)
+            final = said.final
+            self._send("final", str(said.number), final.text, said.translation, final.start, final.end)
+
+    def _send(
+        self, kind: str, number: str, heard: str, translation: str, start: float, end: float, key: object = None
+    ) -> None:
+        body: dict[str, Any] = {"type": kind, "id": number, "recognition": heard, "translation": translation}
+        if self._options.timing:
+            body |= {
+                "audioStreamPosition": round(start * SAMPLE_RATE) * 2,
+                "audioSizeBytes": round((end - start) * SAMPLE_RATE) * 2,
+                "audioTimeOffset": ticks(start), "audioTimeSize": ticks(end - start),
+            }  # fmt: skip
+        self._socket.put(json.dumps(body, ensure_ascii=False), key)
+
+    def _speak(self, said: _Utterance) -> None:
+        if not said.speech:
+            return
+        wanted = output_format(self._options.format)
+        encoder = Encoder(wanted)
+        data = b"".join([encoder.encode(piece.samples, piece.sample_rate) for piece in said.speech])
+        data += encoder.finish()
+        self._socket.put(with_sizes(data) if wanted.riff else data)
+
+
+class LegacyLanguages:
+    """Answers ``/languages``."""
+
+    def __init__(self, service: Service) -> None:
+        self._languages = service.languages
+
+    async def __call__(self, request: Request) -> Response:
+        """List what can be recognised, translated and spoken, in the scopes asked for."""
+        query = query_of(request.query_params.multi_items())
+        scopes = [s.strip().lower() for s in (query.get("scope") or ["text"])[0].split(",") if s.strip()]
+        for scope in scopes:
+            if scope not in SCOPES:
+                raise HttpError(400, f"unknown scope {scope[:40]!r}; known: {', '.join(SCOPES)}")
+        made = {"speech": self._speech, "text": self._text, "tts": self._tts}
+        return JSONResponse({scope: made[scope]() for scope in dict.fromkeys(scopes)})
+
+    def _speech(self) -> dict[str, Any]:
+        return {
+            default_locale(tag): {"name": NAMES[tag], "language": tag}
+            for tag in self._languages.recognized() if tag in NAMES
+        }  # fmt: skip
+
+    def _text(self) -> dict[str, Any]:
+        sources = self._languages.recognized()
+        tags = {target for source in sources for target in self._languages.targets(source)}
+        return {
+            tag: {"name": NAMES[primary(tag)], "dir": "rtl" if primary(tag) in _RIGHT_TO_LEFT else "ltr"}
+            for tag in sorted(tags) if primary(tag) in NAMES
+        }  # fmt: skip
+
+    def _tts(self) -> dict[str, Any]:
+        return {
+            f"{voice.locale}-{voice.given}": {
+                "displayName": voice.given, "gender": "neutral", "locale": voice.locale,
+                "language": primary(voice.locale), "languageName": NAMES[primary(voice.locale)],
+                "regionName": voice.locale.rpartition("-")[2],
+            }
+            for voice in self._languages.spoken()
+        }  # fmt: skip
