@@ -108,7 +108,8 @@ def measure(plan: Plan, console: Console) -> dict[str, Any]:
     ours = [pair["ours"] for pair in sentences.values() if pair["ours"] is not None]
     reference = [pair["reference"] for pair in sentences.values() if pair["reference"] is not None]
     result: dict[str, Any] = {
-        "first_audio_ratio": scenes[bench_latency.AT_ONCE].ratio,
+        "first_audio_ratio": scenes[bench_latency.NATURAL].ratio,
+        "first_audio_ratio_hard": scenes[bench_latency.HARD].ratio,
         "outside_engines": load.outside,
         "idle_core": idle,
         "rss_mb": memory["used"],
@@ -147,7 +148,12 @@ def describe_scene(scene: bench_latency.Scene) -> dict[str, Any]:
     for name, values in columns.items():
         median, p95 = bench_latency.summary(values)
         out[name] = {"median": median, "p95": p95}
-    return {**out, "ratio": scene.ratio, "turns": len(scene.ours)}
+    return {
+        **out,
+        "ratio": scene.ratio,
+        "ratio_after_last_word": scene.ratio_after_last_word,
+        "turns": len(scene.ours),
+    }
 
 
 def describe_machine() -> dict[str, Any]:
@@ -175,7 +181,10 @@ def show_latency(console: Console, scenes: list[bench_latency.Scene], count: int
         figures = describe_scene(scene)
         cells = [f"{figures[n]['median']:.2f} / {figures[n]['p95']:.2f}" for n in list(figures)[:4]]
         rows.append([scene.name, *cells, f"{scene.ratio:.2f}"])
-    _table(console, f"Seconds after the last word, median / 95 % of {count} utterances in real time", columns, rows)
+    turns = f"{len(scenes[0].ours)} turns of {count} utterances in real time"
+    title = f"Seconds until it is read and heard, median / 95 % of {turns}"
+    _table(console, title, columns, rows)
+    console.print("[dim]From where the button goes up; with an open microphone from the end of the last word.[/dim]\n")
 
 
 def show_stages(console: Console, stages: dict[int, dict[str, dict[str, float]]]) -> None:
