@@ -9,17 +9,22 @@ from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from device.config import Settings, read_secret
+from device.config import Settings, read_secret, state_directory
 from device.engines.registry import Engines
 from device.errors import DragomanError
 from device.server.auth import Gate
+from device.server.batch import BatchWorkers
+from device.server.batch_rest import BatchRest
+from device.server.batch_store import BatchStore
 from device.server.errors import error_response, response_for
+from device.server.fast import FastTranscription
 from device.server.legacy import LegacyLanguages, LegacySocket
+from device.server.openapi import description
 from device.server.options import Query, query_of
 from device.server.recognition import RecognitionSocket
 from device.server.service import BusyError, Service
@@ -64,6 +69,10 @@ def create_app(engines: Engines, settings: Settings) -> Starlette:
     service = Service(engines, settings)
     speech = SpeechRest(service, gate)
     synthesis = _socket(service, SynthesisSocket)
+    store = BatchStore(state_directory(settings) / "transcriptions.sqlite")
+    workers = BatchWorkers(service, store)
+    batch = BatchRest(service, gate, store, workers)
+    jobs = "/speechtotext/v3.2/transcriptions"
     routes: list[BaseRoute] = [
         *(WebSocketRoute(path, _socket(service, RecognitionSocket)) for path in RECOGNITION_PATHS),
         *(WebSocketRoute(f"{start}/cognitiveservices/websocket/v1", synthesis) for start in TTS),
@@ -73,11 +82,23 @@ def create_app(engines: Engines, settings: Settings) -> Starlette:
         Route("/sts/v1.0/issueToken", _answer(speech.token), methods=["POST"]),
         WebSocketRoute("/speech/translate", _socket(service, LegacySocket)),
         *(Route(path, _answer(LegacyLanguages(service))) for path in ("/languages", "/Languages")),
+        Route("/speechtotext/transcriptions:transcribe", _answer(FastTranscription(service)), methods=["POST"]),
+        Route(jobs, _answer(batch.create), methods=["POST"]),
+        Route(jobs, _answer(batch.page)),
+        Route(f"{jobs}/{{id}}", _answer(batch.get)),
+        Route(f"{jobs}/{{id}}", _answer(batch.change), methods=["PATCH"]),
+        Route(f"{jobs}/{{id}}", _answer(batch.delete), methods=["DELETE"]),
+        Route(f"{jobs}/{{id}}/files", _answer(batch.files)),
+        Route(f"{jobs}/{{id}}/files/{{file}}", _answer(batch.file)),
+        Route(f"{jobs}/{{id}}/files/{{file}}/content", _answer(batch.content)),
+        Route("/openapi.json", _description),
         Route("/healthz", _health),
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found, Exception: _failed})
     app.add_middleware(GateKeeper, gate=gate, service=service)
     app.state.service = service
+    app.state.store = store
+    app.state.workers = workers
     app.state.gate = gate
     return app
 
@@ -91,8 +112,10 @@ def _socket(service: Service, serve: Serve) -> Callable[[WebSocket], object]:
         except DragomanError as error:  # what is wrong with the address itself is told before the socket opens
             await websocket.send_denial_response(response_for(error))
             return
+        headers = [(b"x-requestid", uuid.uuid4().hex.encode())]
+        headers += [(f"x-dragoman-{name}".encode(), value.encode()) for name, value in room.served.items()]
         wanted = websocket.headers.get("sec-websocket-protocol", "").split(",")[0].strip()
-        await websocket.accept(wanted or None, [(b"x-requestid", uuid.uuid4().hex.encode())])
+        await websocket.accept(wanted or None, headers)
         await socket.serve(room)
 
     return endpoint
@@ -108,6 +131,10 @@ def _answer(call: Callable[[Request], Awaitable[Response]]) -> Callable[[Request
             return response_for(error)
 
     return endpoint
+
+
+async def _description(_request: Request) -> Response:
+    return JSONResponse(description())
 
 
 async def _health(_request: Request) -> Response:

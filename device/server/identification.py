@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from device.utterance import FRAME
 
 ENOUGH = 2.5
 """Seconds of speech from which a language is told."""
+_HEARD = 30
 BEFORE = 0.5
 """Seconds of audio before the first speech that go with it."""
 
@@ -148,3 +150,34 @@ class LanguageSplitter:
         confidence = "High" if share > 0.8 else "Medium" if share > 0.5 else "Low"
         identified = Identified(language, self._locales[language], confidence)
         return [Begin(identified, self._first * FRAME / SAMPLE_RATE), audio]
+
+
+def identify(service: Service, blocks: Iterable[Samples], candidates: tuple[str, ...]) -> str:
+    """Return which of the languages is spoken at the start of a recording.
+
+    Parameters
+    ----------
+    service
+        Has the model that tells languages apart.
+    blocks
+        The recording, 16 kHz mono.
+    candidates
+        Primary subtags; none allows every language that is recognised.
+
+    Raises
+    ------
+    LanguageError
+        No installed model tells languages apart.
+    """
+    identifier = service.engines.identifier()
+    if identifier is None:
+        raise LanguageError("no installed model identifies languages: name one locale")
+    known = set(candidates or service.languages.recognized())
+    parts: list[Samples] = []
+    for block in blocks:
+        parts.append(block)
+        if sum(map(len, parts)) > _HEARD * SAMPLE_RATE:
+            break
+    audio = np.concatenate([*parts, np.zeros(0, np.float32)])
+    found = [tag for tag, _ in identifier.detect_language(audio) if tag in known]
+    return next(iter([*found, *sorted(known)]))

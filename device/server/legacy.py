@@ -74,10 +74,10 @@ class LegacyOptions:
         wanted = values.get("format", "audio/wav").lower()
         if wanted not in FORMATS:
             raise HttpError(400, f"speech cannot be written as {wanted[:40]!r}; formats: {', '.join(FORMATS)}")
-        # The API's own default was to mark profanity: programs that say nothing get the words as they were said.
-        refuse_profanity({"marked": "masked", "deleted": "removed"}.get(
-            values.get("profanityaction", "").lower(), values.get("profanityaction", "")
-        ))  # fmt: skip
+        # Every client asks for "Marked", mostly without knowing: it is served, and the answer's head says that
+        # nothing is marked. To delete is a wish of its own.
+        if values.get("profanityaction", "").lower() == "deleted":
+            refuse_profanity("removed")
         source = languages.source(values["from"])
         voice = None
         if "texttospeech" in features:
@@ -127,6 +127,12 @@ class LegacySocket:
                     raise RefusedSocketError(1000, f"a session may last {longest:g} s")
         finally:
             conversation.abandon()
+
+    @property
+    def served(self) -> dict[str, str]:
+        """What answers, for the head of the answer."""
+        options = self._options
+        return {"locale": options.source, "target": options.target, "profanity": "NoAction"}
 
     async def idle(self) -> None:
         """Do nothing: the code to close with says it."""

@@ -51,6 +51,8 @@ class RecognitionSocket:
             if self._turn is not None:
                 self._turn.abandon()
 
+    served: dict[str, str] = {}  # noqa: RUF012 - never changed: the first message of a turn tells it
+
     async def idle(self) -> None:
         """Tell a client that has been silent for too long that its turn is over."""
         if self._turn is not None and not self._turn.over:

@@ -121,7 +121,7 @@ async def transcribe(
         elif isinstance(event, UtteranceEnded) and progress is not None:
             progress(conversation.heard)
 
-    conversation = Conversation(service, service.conversation_settings(language, partials=False), hear)
+    conversation = Conversation(service, service.conversation_settings(language, partials=False), hear, live=False)
     try:
         await conversation.open()
         blocks = recording.blocks(channel)

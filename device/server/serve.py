@@ -79,6 +79,7 @@ class Server:
         for listening, _ in self._sockets:
             listening.close()
         self.app.state.service.close()
+        self.app.state.store.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -104,7 +105,12 @@ class Server:
 
     async def _serve_all(self) -> None:
         running = zip(self._servers, self._sockets, strict=True)
-        await asyncio.gather(*(server.serve([listening]) for server, (listening, _) in running))
+        batch = asyncio.create_task(self.app.state.workers.run())
+        try:
+            await asyncio.gather(*(server.serve([listening]) for server, (listening, _) in running))
+        finally:
+            batch.cancel()
+            await asyncio.gather(batch, return_exceptions=True)
 
 
 def _uvicorn(app: object, settings: Settings, files: tuple[Path, Path] | None) -> uvicorn.Server:

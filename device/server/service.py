@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from device.config import DirectionSettings, Settings
 from device.engines.registry import Engines
+from device.engines.scheduler import Priority
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Event, Samples
 from device.interpreter import Interpreter
@@ -42,7 +43,8 @@ class Service:
         self.languages = Languages(engines)
         self._connections = 0
         # Every connection may keep one thread waiting for the engines.
-        self._pool = ThreadPoolExecutor(settings.server.connections + 4, thread_name_prefix="server")
+        threads = settings.server.connections + settings.server.batch_workers + 4
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="server")
 
     def close(self) -> None:
         """End the threads; the connections have ended before."""
@@ -94,6 +96,20 @@ class Service:
         )
 
 
+class Unhurried:
+    """The engines for work that nobody waits for: its finals come after all that live conversations need."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines, self.scheduler = engines, self
+
+    def submit(self, priority: Priority, call: Callable[P, T], *args: P.args) -> Future[T] | None:  # type: ignore[valid-type]
+        """Queue a call as `Scheduler.submit` does, after urgent ones."""
+        return self._engines.scheduler.submit(max(priority, Priority.AHEAD), call, *args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engines, name)
+
+
 class Conversation:
     """One `Interpreter` driven from an event loop.
 
@@ -105,11 +121,16 @@ class Conversation:
         From `Service.conversation_settings`.
     listener
         Receives every event, in order, on the event loop; nothing comes after `abandon`.
+    live
+        Whether somebody waits for each final; recordings give way to those who talk.
     """
 
-    def __init__(self, service: Service, settings: Settings, listener: Callable[[Event], None]) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, listener: Callable[[Event], None], *, live: bool = True
+    ) -> None:
         self._service, self._settings, self._listener = service, settings, listener
         self._loop = asyncio.get_running_loop()
+        self._live = live
         self._interpreter: Interpreter | None = None
         self._abandoned = False
         self._began = self._loop.time()
@@ -132,7 +153,8 @@ class Conversation:
         self._began = self._loop.time()
 
     def _make(self) -> Interpreter:
-        interpreter = Interpreter(self._service.engines, self._settings, self._sink)
+        engines = self._service.engines if self._live else cast("Engines", Unhurried(self._service.engines))
+        interpreter = Interpreter(engines, self._settings, self._sink)
         interpreter.begin_turn(hands_free=True)
         return interpreter
 

@@ -34,6 +34,11 @@ class Room(Protocol):
         """Say that nothing came for too long."""
         ...
 
+    @property
+    def served(self) -> dict[str, str]:
+        """What answers, as far as the address tells it; each becomes a header ``X-Dragoman-…``."""
+        ...
+
 
 class RefusedSocketError(Exception):
     """The conversation cannot go on; ``code`` and the message close the socket."""

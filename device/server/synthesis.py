@@ -65,6 +65,8 @@ class SynthesisSocket:
         finally:
             self._stop()
 
+    served: dict[str, str] = {}  # noqa: RUF012 - never changed: the first message of a turn tells it
+
     async def idle(self) -> None:
         """Do nothing: a client may keep its socket for later."""
 
