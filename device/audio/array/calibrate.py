@@ -34,7 +34,8 @@ _LEAST_DELAY = 1.5e-5
 """Seconds; less is what a room's echoes do to the measurement, and is left alone."""
 _MOST_DELAY = 1.2e-4
 """Seconds; more is no tolerance of a converter but another clock."""
-_BETTER = 0.08
+_BETTER, _FITS = 0.08, 0.6
+"""How much better another order must fit, and how well, to be believed."""
 _QUIETEST = 1e-5
 
 
@@ -169,7 +170,9 @@ def _direction(
         exchanges[one, other] = fit(order)
     as_is = fit(straight)
     best = max(exchanges.values())
-    swapped = [pair for pair, value in exchanges.items() if value > best - 0.02] if best > as_is + _BETTER else []
+    # Where sound has no direction nothing fits well, and one order fits by chance a little better than another.
+    believed = best > max(as_is + _BETTER, _FITS)
+    swapped = [pair for pair, value in exchanges.items() if value > best - 0.02] if believed else []
     if azimuth is not None:
         return azimuth % 360, swapped
     response = finder.of_covariance(matrix, everywhere)

@@ -94,8 +94,8 @@ class ArrayProcessor:
         self._informed = False
         self.trace: list[Weights] | None = None
         """Set to a list, it receives the weights of every frame, for measuring tools."""
-        self.use(range(geometry.size))
         self.reset()
+        self.use(range(geometry.size))
 
     def reset(self) -> None:
         """Begin a new stream; what was learnt of room and talker is kept."""
@@ -112,6 +112,9 @@ class ArrayProcessor:
     def use(self, microphones: Sequence[int]) -> None:
         """Use only these microphones from now on, in ascending order; what was learnt is forgotten."""
         self.microphones = sorted(microphones)
+        active = self._gate.active
+        self._gate = Gate()
+        self._gate.active = active
         self._part = self.geometry.subset(self.microphones)
         size = self._part.size
         self._noise = RunningCovariance(size, NOISE_MEMORY)
