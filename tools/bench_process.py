@@ -1,11 +1,11 @@
 """What the daemon costs as a process: time to ready, memory, and processor time while nobody talks.
 
-Each figure is taken from outside, of a fresh process that is the daemon with a real broker and a virtual
-microphone. Run as a program, this module is that process with a button that its standard input presses.
+Each figure is taken from outside, of a fresh ``dragoman run`` with a real broker and a virtual microphone.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import statistics
@@ -21,14 +21,13 @@ import numpy as np
 import soxr
 
 from device.errors import DragomanError
-from device.events import SAMPLE_RATE, Event, UtteranceEnded
+from device.events import SAMPLE_RATE
 from tools.bench_engines import PREFER
 from tools.bench_recordings import Utterance
 from tools.local_broker import LocalBroker
 from tools.virtual_mic import INPUT_DEVICE, OUTPUT_DEVICE, VirtualMicrophone
 
-READY = "ready"
-PINS = (17, 27)
+PATIENCE = 60.0
 CONFIGURATION = """\
 state_directory = "{state}"
 [[directions]]
@@ -47,15 +46,8 @@ input = "{input}"
 output = "{output}"
 channels = 4
 [controls]
-pins = "mock"
+pins = "none"
 trigger = "{trigger}"
-[[controls.buttons]]
-name = "first"
-pin = 17
-[[controls.buttons]]
-name = "second"
-pin = 27
-direction = 1
 """
 MEGABYTE = 1_000_000
 
@@ -78,46 +70,61 @@ class Stage:
         self.broker.stop()
 
     @contextmanager
-    def daemon(self, trigger: str, *, pressable: bool = False) -> Iterator[tuple[subprocess.Popen[str], float]]:
+    def daemon(self, trigger: str) -> Iterator[tuple[subprocess.Popen[str], float]]:
         """Run a daemon; give its process when it is ready, and the seconds that took."""
         config = self.folder / f"{trigger}.toml"
-        names: dict[str, Any] = {
-            "input": INPUT_DEVICE,
-            "output": OUTPUT_DEVICE,
-            "trigger": trigger,
-            "port": self.broker.port,
-        }
-        names["recognizer"] = PREFER["asr:en"]
-        config.write_text(CONFIGURATION.format(state=self.folder / "state", **names), encoding="utf-8")
-        module = ["tools.bench_process", str(config)] if pressable else ["device", "--config", str(config), "run"]
+        names: dict[str, Any] = {"input": INPUT_DEVICE, "output": OUTPUT_DEVICE, "trigger": trigger}
+        names |= {"port": self.broker.port, "recognizer": PREFER["asr:en"], "state": self.folder / "state"}
+        config.write_text(CONFIGURATION.format(**names), encoding="utf-8")
         began = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", *module],
+            [sys.executable, "-m", "device", "--config", str(config), "run"],
             env={**os.environ, **self.microphone.env()},
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
         try:
-            said = wait_for(process, READY)
+            _wait_ready(process)
             yield process, time.monotonic() - began
         finally:
             process.terminate()
             said = process.communicate()[1]
-            if process.returncode not in (0, -15):
+            if process.returncode:
                 raise DragomanError(f"the daemon ended with {process.returncode}: {said.strip()}")
 
+    def turn(self, direction: int, target: str, utterance: Utterance) -> None:
+        """Let somebody say an utterance, and wait for its translation.
 
-def wait_for(process: subprocess.Popen[str], word: str) -> str:
-    """Read what a daemon says until a line that ends with ``word``, and return it."""
+        Raises
+        ------
+        DragomanError
+            It does not come.
+        """
+        client = ["-V", "mqttv5", "-h", self.broker.host, "-p", str(self.broker.port)]
+        topic = "dragoman/bench"
+        answer = subprocess.Popen(
+            ["mosquitto_sub", *client, "-C", "1", "-W", str(round(PATIENCE)), "-t", f"{topic}/translation/{target}"],
+            stdout=subprocess.DEVNULL,
+        )
+        loud = soxr.resample(utterance.samples, SAMPLE_RATE, self.microphone.rate)
+        said = ["mosquitto_pub", *client, "-q", "1", "-t"]
+        subprocess.run([*said, f"{topic}/cmd/listen", "-m", json.dumps({"direction": direction})], check=True)
+        self.microphone.play(np.asarray(loud, np.float32))
+        subprocess.run([*said, f"{topic}/cmd/stop", "-n"], check=True)
+        if answer.wait():
+            raise DragomanError(f"{utterance.name} was not translated into {target}")
+
+
+def _wait_ready(process: subprocess.Popen[str]) -> None:
     assert process.stderr is not None
     said = []
     for line in process.stderr:
-        said.append(line)
-        if re.search(rf"\b{word}$", line.strip()):
-            return line
-    raise DragomanError(f"the daemon ended: {' '.join(''.join(said).split())}")
+        said.append(line.strip())
+        if re.search(r"\bready$", line.strip()):
+            return
+    raise DragomanError(f"the daemon ended: {' '.join(said)}")
 
 
 def ready_seconds(stage: Stage, repeats: int) -> float:
@@ -145,50 +152,14 @@ def resident(stage: Stage, english: Utterance, portuguese: Utterance) -> dict[st
     """Return the megabytes that the daemon keeps in memory with both directions loaded, and after use of both."""
     import psutil
 
-    with stage.daemon("hold", pressable=True) as (process, _):
+    with stage.daemon("hold") as (process, _):
         seen = psutil.Process(process.pid)
         loaded = seen.memory_info().rss
-        assert process.stdin is not None
-        for pin, utterance in zip(PINS, (english, portuguese), strict=True):
-            process.stdin.write(f"press {pin}\n")
-            process.stdin.flush()
-            wait_for(process, "pressed")
-            loud = soxr.resample(utterance.samples, SAMPLE_RATE, stage.microphone.rate)
-            stage.microphone.play(np.asarray(loud, np.float32))
-            process.stdin.write(f"release {pin}\n")
-            process.stdin.flush()
-            wait_for(process, "answered")
+        stage.turn(0, "pt", english)
+        stage.turn(1, "en", portuguese)
         return {"loaded": loaded / MEGABYTE, "used": seen.memory_info().rss / MEGABYTE}
 
 
 def _processor_seconds(process: Any) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def main() -> None:
-    """Be the daemon, and obey ``press PIN`` and ``release PIN`` on standard input."""
-    from device.config import load_settings
-    from device.controls.pins import mock_press, mock_release
-    from device.daemon import Daemon
-
-    def say(word: str) -> None:
-        print(word, file=sys.stderr, flush=True)
-
-    def listener(event: Event) -> None:
-        if isinstance(event, UtteranceEnded):
-            say("answered" if event.has_text else "heard nothing and is not answered")
-
-    with Daemon(load_settings(Path(sys.argv[1])), [listener]):
-        say(READY)
-        for line in sys.stdin:
-            action, pin = line.split()
-            if action == "press":
-                mock_press(int(pin))
-                say("pressed")
-            else:
-                mock_release(int(pin))
-
-
-if __name__ == "__main__":
-    main()
