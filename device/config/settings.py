@@ -245,6 +245,31 @@ class ServerSettings(Section):
     """Hosts whose recordings may be asked for by ``http:`` and ``https:`` addresses; none by default."""
 
 
+class Profanity(StrEnum):
+    """What becomes of offensive words."""
+
+    RAW = "raw"
+    MASKED = "masked"
+    REMOVED = "removed"
+    TAGGED = "tagged"
+
+
+class TextSettings(Section):
+    """How what was said is written."""
+
+    fluent: bool = True
+    """Leave out hesitations, repetitions, false starts and what speakers take back."""
+    numbers: bool = True
+    """Write numbers, times, dates and amounts in digits."""
+    punctuation: bool = True
+    """Put capitals and marks where the recogniser writes none."""
+    profanity: Profanity = Profanity.RAW
+    """In transcripts, translations and captions; what is masked or removed is not spoken either."""
+    profanity_words: dict[str, tuple[str, ...]] = {}
+    """Further offensive words by language, ``{"en": ["dratted", "blast*"]}``; ``*`` stands for any ending, and a
+    word with ``!`` before it is innocent."""
+
+
 class LogSettings(Section):
     """What the daemon writes to its log (never what people said)."""
 
@@ -263,6 +288,7 @@ class Settings(Section):
     controls: ControlSettings = ControlSettings()
     mqtt: MqttSettings = MqttSettings()
     server: ServerSettings = ServerSettings()
+    text: TextSettings = TextSettings()
     log: LogSettings = LogSettings()
     state_directory: UserPath | None = None
     """Durable state; by default ``$STATE_DIRECTORY``, else the user's state folder."""

@@ -1,0 +1,102 @@
+"""Gives capitals and marks to text that has none, as some recognisers write it ("WHERE ARE YOU").
+
+Rules only: a capital and a full stop or question mark for every utterance, capitals for the words that always have
+one, a comma before a contrast. German nouns stay small, and an utterance of several sentences stays one.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+from device.text.rules import primary, tables, words
+
+_MARKS: Final = re.compile(r"[.!?,;:…。！？،؟]")  # noqa: RUF001
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")  # noqa: RUF001
+_ENDED: Final = re.compile(r"[.!?…。！？؟][\"'”’)\]»]*\s*$")  # noqa: RUF001
+_EITHER_SIDE: Final = 3
+"""Words on both sides of a comma that is put in."""
+
+
+def lacks_writing(text: str) -> bool:
+    """Whether ``text`` has neither marks nor both kinds of letters: its recogniser writes none."""
+    if _MARKS.search(re.sub(r"\d[.,:]\d|\b[ap]\.m\.", "", text)):
+        return False
+    letters = [c for c in text if c.isalpha()]
+    return bool(letters) and (all(c.isupper() for c in letters) or all(not c.isupper() for c in letters))
+
+
+def punctuate(text: str, language: str) -> str:
+    """Return text that `lacks_writing` with capitals and marks; other languages only get a capital and a stop."""
+    tag = primary(language)
+    text = " ".join(text.split())
+    if not text:
+        return text
+    rules = _rules(tag)
+    if any(c.isupper() for c in text) and not any(c.islower() for c in text):
+        text = text.lower()
+    if rules is None:
+        return text[:1].upper() + text[1:] + ("" if not text[-1].isascii() and not text[-1].islower() else ".")
+    asks = _asks(text, rules)
+    text = _with_commas(capitalise(text, tag), rules)
+    if _ENDED.search(text) and not asks:
+        return text
+    return (rules.opener if asks else "") + text.rstrip(".") + ("?" if asks else ".")
+
+
+def capitalise(text: str, language: str) -> str:
+    """Return small text with a capital at its beginning and on the words that always have one."""
+    rules = _rules(primary(language))
+    if rules is not None:
+        text = _WORD.sub(lambda m: _capital(m[0]) if m[0].lower() in rules.capitals else m[0], text)
+    return _first_capital(text)
+
+
+class _Rules:
+    def __init__(self, table: dict[str, object]) -> None:
+        self.capitals = words(str(table["capitals"]))
+        self.questions = words(str(table["questions"]))
+        starts, others = table.get("question_starts", []), table.get("not_questions", [])
+        assert isinstance(starts, list)
+        assert isinstance(others, list)
+        self.starts, self.not_questions = tuple(starts), tuple(others)
+        self.opener = str(table.get("question_opener", ""))
+        names = "|".join(str(table["commas"]).split())
+        self.comma = re.compile(rf"(?<=\w) (?=(?:{names}) )")
+
+
+@cache
+def _rules(language: str) -> _Rules | None:
+    table = tables(language).get("writing")
+    return None if table is None else _Rules(table)
+
+
+def _asks(text: str, rules: _Rules) -> bool:
+    small = text.lower()
+    if any(small.startswith(f"{start} ") or small == start for start in rules.not_questions):
+        return False
+    if any(small.startswith(f"{start} ") for start in rules.starts):
+        return True
+    first = small.split(" ", 1)[0]
+    return first in rules.questions and " " in small
+
+
+def _with_commas(text: str, rules: _Rules) -> str:
+    out, start = "", 0
+    for match in rules.comma.finditer(text):
+        if len(text[start : match.start()].split()) >= _EITHER_SIDE and len(text[match.end() :].split()) > _EITHER_SIDE:
+            out += text[start : match.start()] + ","
+            start = match.start()
+    return out + text[start:]
+
+
+def _capital(word: str) -> str:
+    return word[:1].upper() + word[1:]
+
+
+def _first_capital(text: str) -> str:
+    for place, character in enumerate(text):
+        if character.isalnum():
+            return text[:place] + character.upper() + text[place + 1 :]
+    return text

@@ -1,0 +1,84 @@
+"""The text room of one conversation: what the interpreter asks between hearing, translating and speaking."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from device.config import Profanity, TextSettings
+from device.events import SpokenWord, TextForms
+from device.text import truetext
+from device.text.profanity import ProfanityFilter
+from device.text.rules import primary
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What was said, ready to be shown and to be translated."""
+
+    shown: str
+    """What people see: offensive words are treated as configured."""
+    meant: str
+    """What is translated: nothing is masked, since a translator makes nonsense of asterisks."""
+    forms: TextForms | None = None
+    """Of a final."""
+
+
+class TextRoom:
+    """Makes text readable as one conversation's settings ask for it. May be called from any thread."""
+
+    def __init__(self, settings: TextSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._filters: dict[str, ProfanityFilter] = {}
+
+    def partial(self, text: str, language: str) -> Readable:
+        """Return an unfinished transcript; words that were shown are not taken back as it grows."""
+        meant = truetext.display_so_far(truetext.clean_characters(text), language, self._settings)
+        return Readable(self.shown(meant, language), meant)
+
+    def final(self, text: str, language: str) -> Readable:
+        """Return a finished transcript with its forms; both texts are empty where nobody said a word."""
+        text = truetext.clean_characters(text)
+        meant = truetext.display(text, language, self._settings)
+        if not any(c.isalnum() for c in meant):
+            return Readable("", "")
+        itn = truetext.itn(text, language, self._settings)
+        masked = Profanity.MASKED if self._settings.profanity is Profanity.RAW else self._settings.profanity
+        shown = self.shown(meant, language)
+        forms = TextForms(
+            lexical=truetext.lexical(text),
+            itn=itn,
+            masked_itn=self._filter(language).apply(itn, masked),
+            display=shown,
+        )
+        return Readable(shown, meant, forms)
+
+    def shown(self, text: str, language: str) -> str:
+        """Return a transcript or translation as people may read it."""
+        if self._settings.profanity is Profanity.RAW:
+            return text
+        return self._filter(language).apply(text, self._settings.profanity)
+
+    def spoken(self, text: str, language: str) -> str:
+        """Return a translation as it may be spoken: what is masked in writing is not said."""
+        if self._settings.profanity in (Profanity.MASKED, Profanity.REMOVED):
+            return self._filter(language).apply(text, Profanity.REMOVED)
+        return text
+
+    def words(self, words: tuple[SpokenWord, ...], language: str) -> tuple[SpokenWord, ...]:
+        """Return a final's words as people may read them."""
+        if self._settings.profanity is Profanity.RAW:
+            return words
+        shown = ((word, self.shown(word.text, language)) for word in words)
+        return tuple(SpokenWord(text, word.start, word.end, word.confidence) for word, text in shown if text.strip())
+
+    def _filter(self, language: str) -> ProfanityFilter:
+        tag = primary(language)
+        with self._lock:
+            if tag not in self._filters:
+                more = self._settings.profanity_words
+                self._filters[tag] = ProfanityFilter(
+                    tag, [word for key, listed in more.items() if primary(key) == tag for word in listed]
+                )
+            return self._filters[tag]

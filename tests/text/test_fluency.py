@@ -1,0 +1,89 @@
+import itertools
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from device.text.fluency import remove_disfluencies, remove_disfluencies_so_far
+
+SPOKEN = [
+    ("en", "Um, I think, uh, we should go.", "I think we should go."),
+    ("en", "I I want I want to go to the the store.", "I want to go to the store."),
+    ("en", "Let's meet on Monday, I mean, on Tuesday.", "Let's meet on Tuesday."),
+    ("en", "turn left no wait right at the corner", "turn right at the corner"),
+    ("en", "It was very, very good, you know, and so on.", "It was very, very good and so on."),
+    ("en", "We wa- we went home. [coughs] Then (laughter) we slept.", "We went home. Then we slept."),
+    ("en", "I was going to — I went there.", "I went there."),
+    ("en", "Ummmm, at five, no, six thirty.", "At six thirty."),
+    ("pt", "Hum, eu eu queria, tipo, um café.", "Eu queria um café."),
+    ("pt", "Na segunda, quer dizer, na terça.", "Na terça."),
+    ("es", "Eh, yo yo quiero un un café.", "Yo quiero un café."),
+    ("es", "El lunes, perdón, el martes.", "El martes."),
+    ("fr", "Euh, je je voudrais, euh, un café.", "Je voudrais un café."),
+    ("fr", "Le lundi, enfin, le mardi.", "Le mardi."),
+    ("de", "Ähm, ich ich komme am Montag, nein, am Dienstag.", "Ich komme am Dienstag."),
+    ("it", "Ehm, io io vorrei un caffè lunedì, anzi, martedì.", "Io vorrei un caffè martedì."),
+]
+
+FLUENT = [
+    ("en", "No, I don't know."),
+    ("en", "I had had enough, and that that was it."),
+    ("en", "New York New York is a song by Duran Duran."),
+    ("en", "Step by step by step, more and more and more."),
+    ("en", "My number is five five five one two one two."),
+    ("en", "Do you know what I mean?"),
+    ("en", "I like it. It is very very good."),
+    ("en", "Bye bye! He said no, no, no."),
+    ("en", "I came, I saw, I conquered."),
+    ("en", "The error [E42] is in (brackets)."),
+    ("pt", "Comprei um livro e é muito muito bom."),
+    ("pt", "Não, não quero. Eu digo que sim."),
+    ("es", "Este libro es muy muy bueno."),
+    ("fr", "Nous nous levons et vous vous couchez."),
+    ("de", "Er geht um das Haus, und er ist gut."),
+    ("de", "Die Frau, die die Tür öffnet."),
+    ("it", "Piano piano si va lontano."),
+    ("zh", "嗯嗯，我我想去。"),  # noqa: RUF001
+    ("ru", "ну ну, эм, да"),
+    ("ar", "أنا أنا أريد أن أذهب"),
+]
+
+
+@pytest.mark.parametrize(("language", "said", "meant"), SPOKEN)
+def test_what_nobody_meant_goes_out(language, said, meant):
+    assert remove_disfluencies(said, language) == meant
+
+
+@pytest.mark.parametrize(("language", "text"), FLUENT)
+def test_fluent_text_stays_as_it_is(language, text):
+    assert remove_disfluencies(text, language) == text
+    assert text.startswith(remove_disfluencies_so_far(text, language))
+
+
+@pytest.mark.parametrize("text", ["Um.", "um uh, hmm", "[coughs]", "(music) ♪"])
+def test_nothing_is_left_of_sounds_alone(text):
+    assert not remove_disfluencies(text, "en").strip()
+
+
+@pytest.mark.parametrize(("language", "text"), [row[:2] for row in SPOKEN] + FLUENT)
+def test_what_was_cleaned_needs_no_cleaning(language, text):
+    once = remove_disfluencies(text, language)
+    assert remove_disfluencies(once, language) == once
+
+
+WORDS = st.sampled_from(["I", "um", "want", "to", "the", "go", "uh", "a", "well,", "no", "wa-", "five", "New", "so."])
+
+
+@given(st.lists(WORDS, max_size=14))
+@example(["I", "want", "I", "want", "to", "go", "to", "the", "the"])
+@example(["to", "the", "a", "to", "the", "a", "go"])
+def test_a_growing_transcript_never_takes_a_word_back(words):
+    shown = [remove_disfluencies_so_far(" ".join(words[:n]), "en") for n in range(len(words) + 1)]
+    for before, after in itertools.pairwise(shown):
+        assert after.startswith(before)
+
+
+@given(st.text(), st.sampled_from(["en", "pt", "es", "fr", "de", "it", "zh"]))
+def test_any_text_is_survived_and_gains_no_word(text, language):
+    assert len(remove_disfluencies(text, language).split()) <= len(text.split())
+    remove_disfluencies_so_far(text, language)
