@@ -47,7 +47,7 @@ class Event:
         out: dict[str, Any] = {"type": self.type}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
-            if value is None or isinstance(value, np.ndarray) or (item.name == "words" and not value):
+            if value is None or isinstance(value, np.ndarray | TextForms) or (item.name == "words" and not value):
                 continue
             if isinstance(value, float):
                 value = round(value, 3)
@@ -110,6 +110,20 @@ class SpokenWord:
     confidence: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TextForms:
+    """A final in the forms of Azure's detailed results; `display` is the final's own text."""
+
+    lexical: str
+    """The words as they were heard: small letters, no marks."""
+    itn: str
+    """The same with numbers written (inverse text normalisation)."""
+    masked_itn: str
+    """The same with offensive words masked."""
+    display: str
+    """What people read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final(Event):
     """What was said in one utterance. Never taken back, never dropped."""
@@ -132,6 +146,8 @@ class Final(Event):
     """Seconds each stage took: ``endpoint``, ``asr``."""
     words: tuple[SpokenWord, ...] = field(default=(), repr=False)
     """The words with their times, where the model tells them."""
+    forms: TextForms | None = field(default=None, repr=False)
+    """The text in further forms; programs ask for them, events that travel leave them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ from device.events import (
     UtteranceEnded,
 )
 from device.text.clauses import split_clauses
+from device.text.room import TextRoom
 from device.translation import TextTranslator
 from device.utterance import FRAME, Clause, Settled, Spoken, Utterance
 
@@ -77,7 +78,7 @@ class Interpreter:
     engines
         Loaded models and the scheduler that runs them, shared with other conversations.
     settings
-        ``directions``, ``endpoint``, ``partials`` and ``speech`` are used.
+        ``directions``, ``endpoint``, ``partials``, ``speech`` and ``text`` are used.
     sink
         Receives every event in order, one at a time, on whichever thread made it.
 
@@ -90,6 +91,7 @@ class Interpreter:
     def __init__(self, engines: Engines, settings: Settings, sink: Sink) -> None:
         self._scheduler, self._settings, self._sink = engines.scheduler, settings, sink
         self._meter = engines.meter
+        self._text = TextRoom(settings.text)
         self._vad = engines.vad(settings.endpoint)
         self._directions = [self._load(engines, d) for d in settings.directions]
         endpoint = settings.endpoint
@@ -385,6 +387,11 @@ class Interpreter:
         if not recognition.text:
             return
         direction = self._directions[utterance.direction]
+        heard = self._text.partial(recognition.text, direction.settings.source)
+        # What is worked ahead in a pause is the final's own text, so that the final finds it done.
+        meant = self._text.final(recognition.text, direction.settings.source).meant if settled else heard.meant
+        if not meant:
+            return
         end = (utterance.start + length) / SAMPLE_RATE
         with self._lock:
             utterance.guess.revision += 1
@@ -392,20 +399,20 @@ class Interpreter:
         self._show(
             utterance,
             partial(
-                Partial, utterance=utterance.id, revision=revision, text=recognition.text,
+                Partial, utterance=utterance.id, revision=revision, text=heard.shown,
                 language=direction.settings.source, start=utterance.begins, end=end,
             ),
         )  # fmt: skip
         if not (self._settings.partials.translate or settled):
             return
         for number, translator in enumerate(direction.translators):
-            translated = translator.translate(recognition.text)
+            translated = translator.translate(meant)
             self._show(
                 utterance,
                 partial(
-                    PartialTranslation, utterance=utterance.id, revision=revision, text=translated.text,
-                    language=translator.target, source_language=direction.settings.source,
-                    start=utterance.begins, end=end,
+                    PartialTranslation, utterance=utterance.id, revision=revision,
+                    text=self._text.shown(translated.text, translator.target), language=translator.target,
+                    source_language=direction.settings.source, start=utterance.begins, end=end,
                 ),
             )  # fmt: skip
             if number == 0 and direction.synthesizer is not None:
@@ -420,7 +427,7 @@ class Interpreter:
 
     def _synthesize_ahead(self, utterance: Utterance, voice: Synthesizer, text: str, *, settled: bool) -> None:
         """Begin to speak what will probably stay: all of a settled text, else clauses that two guesses share."""
-        clauses = tuple(split_clauses(text, voice.language))
+        clauses = tuple(split_clauses(self._text.spoken(text, voice.language), voice.language))
         with self._lock:
             before, utterance.guess.clauses = utterance.guess.clauses, clauses
             if settled:
@@ -475,25 +482,28 @@ class Interpreter:
             self._fail(utterance, f"recognition failed: {error}")
             self._flush()
             return
-        if not recognition.text:
+        direction = self._directions[utterance.direction]
+        heard = self._text.final(recognition.text, direction.settings.source)
+        if not heard.meant:
             self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=False))
             self._flush()
             return
-        direction = self._directions[utterance.direction]
         self._post(
             utterance,
             Final(
-                emitted=0.0, utterance=utterance.id, sequence=0, text=recognition.text,
+                emitted=0.0, utterance=utterance.id, sequence=0, text=heard.shown, forms=heard.forms,
                 language=direction.settings.source, start=utterance.begins, end=utterance.ends,
                 direction=utterance.direction, confidence=recognition.confidence,
                 timings={"endpoint": (utterance.noticed - utterance.speech_end) / SAMPLE_RATE, "asr": cost},
-                words=_timed(recognition, utterance.start / SAMPLE_RATE),
+                words=self._text.words(
+                    _timed(recognition, utterance.start / SAMPLE_RATE), direction.settings.source
+                ),
             ),
         )  # fmt: skip
         self._flush()
         utterance.outstanding = 1
         for number, translator in enumerate(direction.translators):
-            self._final_translation(utterance, translator, recognition.text, direction, spoken=number == 0)
+            self._final_translation(utterance, translator, heard.meant, direction, spoken=number == 0)
         self._part_done(utterance)
         self._flush()
 
@@ -527,7 +537,8 @@ class Interpreter:
         self._post(
             utterance,
             Translation(
-                emitted=0.0, utterance=utterance.id, sequence=0, text=translated.text, language=translator.target,
+                emitted=0.0, utterance=utterance.id, sequence=0,
+                text=self._text.shown(translated.text, translator.target), language=translator.target,
                 source_language=direction.settings.source, start=utterance.begins, end=utterance.ends,
                 route=translator.route, models=translator.models, confidence=translated.confidence,
                 timings={"mt": cost},
@@ -539,7 +550,8 @@ class Interpreter:
 
     def _speak(self, utterance: Utterance, voice: Synthesizer, text: str) -> None:
         with self._lock:
-            wanted = [self._clause(utterance, voice, c, Priority.SPEECH) for c in split_clauses(text, voice.language)]
+            clauses = split_clauses(self._text.spoken(text, voice.language), voice.language)
+            wanted = [self._clause(utterance, voice, clause, Priority.SPEECH) for clause in clauses]
             utterance.spoken = Spoken([clause for clause in wanted if clause is not None])
             utterance.outstanding += 1
         self._hand_out(utterance, voice)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from device.config import DirectionSettings, EndpointSettings, PartialSettings, Settings, SpeechSettings
+from device.config import (
+    DirectionSettings,
+    EndpointSettings,
+    PartialSettings,
+    Settings,
+    SpeechSettings,
+    TextSettings,
+)
 from device.errors import DragomanError
 from device.events import (
     SAMPLE_RATE,
@@ -30,7 +37,9 @@ class Conversation:
         self.engines = SmallEngines()
         self.events = []
         self.arrived = threading.Condition()
-        self.interpreter = Interpreter(self.engines, Settings(**changes), self.heard)
+        # The engines speak in numbers; they are compared as they were said.
+        text = TextSettings(fluent=False, numbers=False, punctuation=False)
+        self.interpreter = Interpreter(self.engines, Settings(**{"text": text, **changes}), self.heard)
 
     def heard(self, event):
         with self.arrived:

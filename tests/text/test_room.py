@@ -1,0 +1,101 @@
+"""The text room by itself, and inside a conversation whose words are tones."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from device.config import Profanity, TextSettings
+from device.events import Final, Partial, PartialTranslation, Speech, SpokenWord, Translation, UtteranceEnded
+from device.text.room import TextRoom
+from tests.support.engines import ToneRecognizer, silence, speak
+from tests.test_interpreter import open_conversation
+
+__all__ = ["open_conversation"]
+
+
+def test_all_forms_of_a_final_are_kept():
+    room = TextRoom(TextSettings(profanity=Profanity.MASKED))
+    heard = room.final("Um, that shit costs twenty-five dollars.", "en")
+    assert heard.shown == heard.forms.display == "That **** costs $25."
+    assert heard.meant == "That shit costs $25."
+    assert heard.forms.lexical == "um that shit costs twenty-five dollars"
+    assert heard.forms.itn == "that shit costs $25"
+    assert heard.forms.masked_itn == "that **** costs $25"
+
+
+def test_the_masked_form_is_masked_even_where_everything_else_is_raw():
+    heard = TextRoom(TextSettings()).final("Shit.", "en")
+    assert (heard.shown, heard.forms.itn, heard.forms.masked_itn) == ("Shit.", "shit", "****")
+
+
+def test_what_is_masked_in_writing_is_not_spoken():
+    text = "That shit works."
+    spoken = {mode: TextRoom(TextSettings(profanity=mode)).spoken(text, "en") for mode in Profanity}
+    assert spoken == {"raw": text, "masked": "That works.", "removed": "That works.", "tagged": text}
+
+
+def test_words_with_times_hide_what_the_text_hides():
+    words = (SpokenWord("that", 0, 1), SpokenWord("shit", 1, 2), SpokenWord("works", 2, 3))
+    removed = TextRoom(TextSettings(profanity=Profanity.REMOVED)).words(words, "en")
+    masked = TextRoom(TextSettings(profanity=Profanity.MASKED)).words(words, "en")
+    assert [w.text for w in removed] == ["that", "works"]
+    assert [w.text for w in masked] == ["that", "****", "works"]
+
+
+def test_regions_of_a_language_share_its_words():
+    room = TextRoom(TextSettings(profanity=Profanity.MASKED, profanity_words={"pt-BR": ("chato",)}))
+    assert room.shown("Que chato, que merda!", "pt") == "Que *****, que *****!"
+
+
+@pytest.fixture
+def saying(monkeypatch):
+    """Let tones stand for other words than numbers."""
+
+    def use(words):
+        real = ToneRecognizer.recognize
+
+        def recognize(self, samples, *, final):
+            heard = real(self, samples, final=final)
+            return dataclasses.replace(heard, text=" ".join(words.get(w, w) for w in heard.text.split()))
+
+        monkeypatch.setattr(ToneRecognizer, "recognize", recognize)
+
+    return use
+
+
+def test_a_conversation_shows_translates_and_speaks_readable_text(open_conversation, saying):
+    saying({"one": "um", "two": "It", "three": "it", "four": "shit", "five": "works."})
+    talk = open_conversation(text=TextSettings(profanity=Profanity.MASKED, profanity_words={"pt": ("shit",)}))
+    talk.interpreter.begin_turn(hands_free=True)
+    talk.play(np.concatenate([silence(0.5), speak("one two three four five"), silence(1.0)]))
+    assert talk.interpreter.wait(10)
+    (final,), (translation,) = talk.of(Final), talk.of(Translation)
+    assert final.text == "It **** works."
+    assert final.forms.lexical == "um it it shit works"
+    assert translation.text == "IT **** WORKS."
+    assert "".join(s.text for s in talk.of(Speech)) == "IT WORKS."
+    assert not [e for e in talk.of(Partial, PartialTranslation) if "shit" in e.text.lower()]
+    assert "um" not in " ".join(p.text for p in talk.of(Partial))
+    assert "forms" not in final.to_dict()
+
+
+def test_what_was_worked_out_in_the_pause_is_not_done_again_where_numbers_are_written(open_conversation, saying):
+    saying({"one": "twenty", "two": "five", "three": "dollars", "four": "is", "five": "enough."})
+    talk = open_conversation(text=TextSettings())
+    talk.interpreter.begin_turn(hands_free=True)
+    talk.play(np.concatenate([silence(0.5), speak("one two three four five"), silence(1.0)]))
+    assert talk.interpreter.wait(10)
+    assert talk.texts() == ["$25 is enough."]
+    assert talk.engines.mt.asked.count("$25 is enough.") == 1
+    assert talk.engines.tts.asked.count("$25 IS ENOUGH.") == 1
+
+
+def test_an_utterance_of_nothing_but_hesitation_gives_no_text(open_conversation, saying):
+    saying({"one": "um", "two": "uh"})
+    talk = open_conversation(text=TextSettings())
+    talk.interpreter.begin_turn(hands_free=True)
+    talk.play(np.concatenate([silence(0.5), speak("one two"), silence(1.0)]))
+    assert talk.interpreter.wait(10)
+    assert not talk.of(Final, Partial, Translation, Speech)
+    assert [e.has_text for e in talk.of(UtteranceEnded)] == [False]
