@@ -22,11 +22,16 @@ from device.interpreter import Interpreter
 from device.mqtt.room import MqttRoom
 from device.orders import Orders
 from device.voice import Voice
+from device.watchdog import LookAgain, Pulse
 
 log = logging.getLogger(__name__)
 
 DRAIN = 20.0
 """Seconds that the last finals may take when the daemon stops."""
+AUDIO_STILL = 30.0
+ENGINES_STILL = 180.0
+PUBLISHER_STILL = 90.0
+"""Seconds after which audio, one call of an engine, or the publisher is stuck: each far longer than what is slow."""
 
 
 class Daemon:
@@ -51,9 +56,17 @@ class Daemon:
         self._state: tuple[Any, ...] | None = None
         self._broken: set[str] = set()
         self._ready = False
+        self._listening = Pulse("audio", AUDIO_STILL)
+        self._publishing = Pulse("the publisher", PUBLISHER_STILL)
         self.engines = Engines.open(settings)
         self.mqtt = (
-            MqttRoom(settings.mqtt, state_directory(settings), Orders(self).obey, on_alert=self._alerted)
+            MqttRoom(
+                settings.mqtt,
+                state_directory(settings),
+                Orders(self).obey,
+                on_alert=self._alerted,
+                on_tick=self._publishing.beat,
+            )
             if settings.mqtt.enabled
             else None
         )
@@ -127,9 +140,28 @@ class Daemon:
             return State.TRANSLATING
         return State.LISTENING if self.controller.mode is Trigger.OPEN else State.IDLE
 
+    @property
+    def vital(self) -> dict[str, LookAgain]:
+        """What must move while the device is up, for the watchdog."""
+        vital: dict[str, LookAgain] = {"audio": self._audio_still, "engines": self._engines_still}
+        if self.mqtt is not None:
+            vital["publisher"] = self._publishing.look
+        return vital
+
+    def _audio_still(self) -> str | None:
+        # A microphone that was never there gives no sound, and starting again would not bring one. One that went
+        # away is replaced by silence, which moves.
+        missing = "microphone" in self._broken and not self._listening.beaten
+        return None if missing else self._listening.look()
+
+    def _engines_still(self) -> str | None:
+        seconds = self.engines.scheduler.stuck_for()
+        return f"an engine has been stuck for {seconds:.0f} s" if seconds > ENGINES_STILL else None
+
     # From the microphone to the interpreter
 
     def _heard(self, samples: Samples) -> None:
+        self._listening.beat()
         deaf = self._muted or self.voice.deafens
         self.interpreter.feed(np.zeros_like(samples) if deaf else samples)
 

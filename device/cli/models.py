@@ -10,7 +10,7 @@ import click
 
 from device.cli.common import print_json, settings_from
 from device.errors import DragomanError, UsageError
-from device.modelstore.choice import models_for
+from device.modelstore.choice import configured_models, models_for
 from device.modelstore.files import human
 from device.modelstore.progress import Silent, for_terminal
 from device.modelstore.store import open_store
@@ -70,9 +70,12 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> None:
     metavar="FROM:TO",
     help="What is needed to hear FROM and speak TO, such as en:pt; may be given again.",
 )
+@click.option("--configured", is_flag=True, help="What the configuration needs: directions, voices, preferences.")
 @_AS_JSON
 @click.pass_context
-def pull(ctx: click.Context, ids: tuple[str, ...], defaults: bool, pairs: tuple[str, ...], as_json: bool) -> None:
+def pull(
+    ctx: click.Context, ids: tuple[str, ...], defaults: bool, pairs: tuple[str, ...], configured: bool, as_json: bool
+) -> None:
     """Fetch models by ID, or all that a pair of languages needs; nothing that is there already is fetched.
 
     A pull that was interrupted goes on where it stopped.
@@ -81,6 +84,8 @@ def pull(ctx: click.Context, ids: tuple[str, ...], defaults: bool, pairs: tuple[
     wanted = list(ids)
     for pair in pairs:
         wanted += [model.id for model in models_for(store.catalogue, *_pair(pair))]
+    if configured:
+        wanted += configured_models(store.catalogue, settings_from(ctx))
     if defaults or not wanted:
         wanted += [model.id for model in store.catalogue.defaults()]
     wanted = list(dict.fromkeys(wanted))

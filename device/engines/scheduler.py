@@ -61,6 +61,7 @@ class Scheduler:
         self._partial_running = 0
         self._order = itertools.count()
         self._stopping = False
+        self._running: dict[int, float] = {}
         self._threads = [
             threading.Thread(target=self._work, name=f"engine-{i}", daemon=True) for i in range(max(1, workers))
         ]
@@ -79,6 +80,13 @@ class Scheduler:
             heappush(queue, (priority, next(self._order), job))
             self._ready.notify()
         return job.future
+
+    def stuck_for(self) -> float:
+        """Return for how many seconds the call that has run longest has been running; infinity if a worker died."""
+        with self._ready:
+            if not all(thread.is_alive() for thread in self._threads):
+                return float("inf")
+            return time.monotonic() - min(self._running.values()) if self._running else 0.0
 
     def close(self) -> None:
         """Finish what runs, cancel what waits, and end the threads."""
@@ -103,11 +111,13 @@ class Scheduler:
                 partial = not self._urgent
                 _, _, job = heappop(self._partial if partial else self._urgent)
                 self._partial_running += partial
+                self._running[threading.get_ident()] = time.monotonic()
             try:
                 job.run()
             finally:
-                if partial:
-                    with self._ready:
+                with self._ready:
+                    del self._running[threading.get_ident()]
+                    if partial:
                         self._partial_running -= 1
                         self._ready.notify()
 

@@ -1,7 +1,8 @@
-"""Which models a pair of languages needs."""
+"""Which models a pair of languages, or a whole configuration, needs."""
 
 from __future__ import annotations
 
+from device.config import Settings
 from device.errors import DragomanError
 from device.modelstore.catalogue import Catalogue, Model, primary
 
@@ -21,6 +22,36 @@ def models_for(catalogue: Catalogue, source: str, target: str) -> list[Model]:
     recogniser = _first(catalogue.find(task="asr", language=source), f"recogniser for {source!r}")
     voice = _first(catalogue.find(task="tts", language=target), f"voice for {target!r}")
     return [vad, recogniser, *_translators(catalogue, source, target), voice]
+
+
+def configured_models(catalogue: Catalogue, settings: Settings) -> list[str]:
+    """Return the catalogue ids of what the settings' directions, voices and preferences need.
+
+    A direction without targets needs what hears its language; targets that are not spoken need no voice.
+
+    Raises
+    ------
+    DragomanError
+        The catalogue lacks one of them, or does not know an id that the settings name.
+    """
+    wanted = [_first(catalogue.find(task="vad"), "voice activity detector").id]
+    for way in settings.directions:
+        wanted.append(_chosen(catalogue, settings, "asr", way.source, f"recogniser for {way.source!r}"))
+        for target in way.targets:
+            wanted += [model.id for model in _translators(catalogue, way.source, target)]
+        spoken = way.speak or next(iter(way.targets), None)
+        if way.voice:
+            wanted.append(catalogue[way.voice].id)
+        elif spoken and settings.speech.enabled:
+            wanted.append(_chosen(catalogue, settings, "tts", spoken, f"voice for {spoken!r}"))
+    return list(dict.fromkeys(wanted))
+
+
+def _chosen(catalogue: Catalogue, settings: Settings, task: str, language: str, what: str) -> str:
+    for key in (f"{task}:{language}", f"{task}:{primary(language)}"):
+        if preferred := settings.models.prefer.get(key):
+            return catalogue[preferred].id
+    return _first(catalogue.find(task=task, language=language), what).id
 
 
 def _rank(model: Model) -> tuple[bool, bool]:

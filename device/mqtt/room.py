@@ -43,6 +43,8 @@ class MqttRoom:
         becomes an answer with ``ok`` false.
     on_alert
         Is told of the room's own troubles too (id, and text or None when over), for displays and logs.
+    on_tick
+        Called about once a second on the publisher's thread, whether or not the broker is there.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class MqttRoom:
         on_command: Handler,
         *,
         on_alert: Callable[[str, str | None], None] = lambda _id, _text: None,
+        on_tick: Callable[[], None] = lambda: None,
         pace: Pace | None = None,
     ) -> None:
         _check(settings)
@@ -65,6 +68,7 @@ class MqttRoom:
         self._path = settings.outbox or state_dir / "outbox.sqlite"
         self._on_command = on_command
         self._listener = on_alert
+        self._on_tick = on_tick
         self._pace = pace
         self._outbox: Outbox | None = None
         self._publisher: MqttPublisher | None = None
@@ -207,6 +211,7 @@ class MqttRoom:
             )
 
     def _tick(self) -> None:
+        self._on_tick()
         self._look_after_outbox()
         outbox = self._outbox
         if outbox is not None and outbox.problem is None and outbox.bytes_used < FULL_UNTIL * outbox.max_bytes:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -64,13 +64,13 @@ def start_here(configuration: dict) -> Iterator:
 class Process:
     """``dragoman run`` as the service manager starts it."""
 
-    def __init__(self, configuration: dict, log: Path) -> None:
+    def __init__(self, configuration: dict, log: Path, prefix: Sequence[str] = (), **environment: str) -> None:
         self.log = log
         overrides = [f"--set={key}={value}" for key, value in _flat(configuration)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "device", *overrides, "run"],
-                env=os.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*prefix, sys.executable, "-m", "device", *overrides, "run"],
+                env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
     def kill(self) -> None:
@@ -86,8 +86,8 @@ def start_process(configuration: dict, tmp_path: Path) -> Iterator:
     """Return a function that starts a daemon in a process of its own, where it can be killed."""
     running: list[Process] = []
 
-    def start() -> Process:
-        running.append(Process(configuration, tmp_path / f"daemon-{len(running)}.log"))
+    def start(prefix: Sequence[str] = (), **environment: str) -> Process:
+        running.append(Process(configuration, tmp_path / f"daemon-{len(running)}.log", prefix, **environment))
         return running[-1]
 
     yield start
