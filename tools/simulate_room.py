@@ -127,7 +127,11 @@ def impulse_responses(geometry: Geometry, room: Room, source: str) -> NDArray[np
     at = centre + np.array([distance * np.cos(azimuth), distance * np.sin(azimuth), height])
     at = np.clip(at, 0.2, np.array(ROOM) - 0.2) if distance > _SPEAKER_DISTANCE else at
     if room.rt60:
-        absorption, order = pyroomacoustics.inverse_sabine(room.rt60, ROOM)
+        try:
+            absorption, order = pyroomacoustics.inverse_sabine(room.rt60, ROOM)
+        except ValueError as error:
+            size = " × ".join(f"{side:g}" for side in ROOM)
+            raise click.UsageError(f"a room of {size} m cannot be as dry as {room.rt60:g} s; take 0.2 or 0") from error
         box = pyroomacoustics.ShoeBox(
             ROOM, fs=SAMPLE_RATE, materials=pyroomacoustics.Material(absorption), max_order=order
         )

@@ -27,7 +27,9 @@ def made_finite(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
         For each channel, whether it had samples that are no numbers; None when none had.
     """
     # One sum tells whether all is well: it is only finite if every sample is.
-    if np.isfinite(np.sum(block)) and (not block.size or np.abs(block).max() <= LIMIT):
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = np.sum(block)
+    if np.isfinite(total) and (not block.size or np.abs(block).max() <= LIMIT):
         return block, None
     finite = np.isfinite(block)
     broken = ~finite.all(axis=0)

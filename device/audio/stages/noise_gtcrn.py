@@ -15,6 +15,8 @@ from device.events import SAMPLE_RATE, Samples
 
 _DELAY = 512
 """The network's window; its output comes in its place, but that much later."""
+FILE = "gtcrn.onnx"
+"""The file in the model's folder; the store makes it from the published one."""
 _MIN_SIZE = 100_000
 
 
