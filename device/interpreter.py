@@ -90,7 +90,7 @@ class Interpreter:
 
     def __init__(self, engines: Engines, settings: Settings, sink: Sink) -> None:
         self._scheduler, self._settings, self._sink = engines.scheduler, settings, sink
-        self._meter = engines.meter
+        self._meter, self._tidy = engines.meter, engines.tidy
         self._text = TextRoom(settings.text)
         self._vad = engines.vad(settings.endpoint)
         self._directions = [self._load(engines, d) for d in settings.directions]
@@ -622,6 +622,7 @@ class Interpreter:
                 if isinstance(ready, UtteranceEnded):
                     self._finishing.popleft()
                     self._changed.notify_all()
+                    self._tidy()
 
     def _emit(self, event: Event) -> None:
         self._outgoing.append(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,9 +14,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from device.config import EndpointSettings, ModelSettings, Settings
+from device.engines.memory import give_back, share_one_heap
 from device.engines.protocols import LanguageIdentifier, Recognizer, Synthesizer, Translator, VoiceActivity
 from device.engines.routes import Route, find_route
-from device.engines.scheduler import Meter, Scheduler, sensible_threads
+from device.engines.scheduler import Meter, Priority, Scheduler, sensible_threads
 from device.errors import DragomanError
 from device.modelstore.catalogue import Model
 from device.modelstore.store import ModelStore, open_store
@@ -30,6 +32,9 @@ ADAPTERS = {
     "silero": "device.engines.vad_silero",
 }
 """Which module loads a model, by the catalogue's ``engine``; imported when first needed."""
+
+TIDY_EVERY = 5.0
+"""Seconds between two tidyings of memory."""
 
 
 class Engines:
@@ -57,6 +62,8 @@ class Engines:
         self._lock = threading.Lock()
         self._loaded: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = {}
+        self._given_back = time.monotonic()
+        share_one_heap()
         self.meter = Meter()
         self.scheduler = Scheduler(settings.workers or workers)
 
@@ -129,6 +136,12 @@ class Engines:
             raise DragomanError("no voice activity detector is installed; run `dragoman models pull vad-silero`")
         vad: VoiceActivity = self._adapter(models[0])(models[0], self._store.path(models[0].id), settings)
         return vad
+
+    def tidy(self) -> None:
+        """Give memory back to the system, now and then, when nothing more urgent is to be done."""
+        if time.monotonic() - self._given_back > TIDY_EVERY:
+            self._given_back = time.monotonic()
+            self.scheduler.submit(Priority.PARTIAL, give_back)
 
     def installed(self, task: str) -> list[Model]:
         """Return the installed models for ``task``, best first."""

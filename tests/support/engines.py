@@ -137,5 +137,8 @@ class SmallEngines:
     def vad(self, settings):
         return ToneVad()
 
+    def tidy(self):
+        pass
+
     def close(self):
         self.scheduler.close()
