@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -76,14 +76,14 @@ class Screen:
                 self._show_partial(event)
             case Final():
                 self.end_turn()
-                self._print(_caption(event.language, event.text, "green"))
+                self._say(event.language, event.text, "green")
             case Translation():
-                self._print(_caption(event.language, event.text, "bold cyan"))
+                self._say(event.language, event.text, "bold cyan")
             case Speech(index=0):
                 after = f", {event.emitted - event.end:.2f} s after the last word" if event.end else ""
-                self._print(_caption("♪", f"begins to speak {event.language}{after}", "dim"))
+                self._say("♪", f"begins to speak {event.language}{after}", "dim")
             case Error():
-                self._print(_caption("!", event.text, "bold red"))
+                self._say("!", event.text, "bold red")
             case _:
                 pass
 
@@ -91,22 +91,30 @@ class Screen:
         if isinstance(event, Partial):
             self._seconds = event.end - event.start
         self._partial[event.language] = event.text
-        line = _caption(event.language, f"{event.text} …", "dim", f"{self._seconds:.1f} s")
+        seconds = f"{self._seconds:.1f} s"
         if self._live is None:
-            self.console.print(line, soft_wrap=True)
+            self.console.print(_line(event.language, f"{event.text} …", "dim", seconds), soft_wrap=True)
         else:
-            shown = [_caption(tag, f"{text} …", "dim") for tag, text in self._partial.items()]
-            self._live.update(Text("\n").join(shown), refresh=True)
+            shown = [_caption(tag, f"{text} …", "dim", seconds) for tag, text in self._partial.items()]
+            self._live.update(Group(*shown), refresh=True)
         if self._paper is not None and isinstance(event, PartialTranslation) and self._seconds >= self._drawn:
             self._drawn = self._seconds + BETWEEN_DRAWN
-            self._paper.print(_caption("en", f"{self._partial.get('en', '')} …", "dim", f"{self._seconds:.1f} s"))
-            self._paper.print(_caption(event.language, f"{event.text} …", "dim"))
+            for tag, text in self._partial.items():
+                self._paper.print(_caption(tag, f"{text} …", "dim", seconds))
 
-    def _print(self, *what: RenderableType) -> None:
-        # Without soft wrap rich would break lines at 80 columns where the output is a file.
-        self.console.print(*what, soft_wrap=not self.console.is_terminal)
+    def _say(self, tag: str, text: str, style: str) -> None:
+        if self.console.is_terminal:
+            self.console.print(_caption(tag, text, style))
+        else:
+            self.console.print(_line(tag, text, style), soft_wrap=True)
         if self._paper is not None:
-            self._paper.print(*what)
+            self._paper.print(_caption(tag, text, style))
+
+    def _print(self, what: RenderableType) -> None:
+        # Without soft wrap rich would break lines where the output is a file.
+        self.console.print(what, soft_wrap=not self.console.is_terminal)
+        if self._paper is not None:
+            self._paper.print(what)
 
     def messages(self, rows: Iterable[tuple[str, int, str]]) -> None:
         """List received messages: topic, how many of them, and the last one's content."""
@@ -137,5 +145,16 @@ class Screen:
         path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL), encoding="utf-8")
 
 
-def _caption(tag: str, text: str, style: str, before: str = "") -> Text:
+def _line(tag: str, text: str, style: str, before: str = "") -> Text:
+    """Return a caption on one line, however long."""
     return Text.assemble((f"{before:>6}  {tag:>2}  ", "dim"), (text, style))
+
+
+def _caption(tag: str, text: str, style: str, before: str = "") -> Table:
+    """Return a caption whose further lines begin below its first word."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(justify="right", min_width=6, style="dim")
+    grid.add_column(justify="right", min_width=2, style="dim")
+    grid.add_column(style=style)
+    grid.add_row(before, tag, Text(text))
+    return grid
