@@ -16,9 +16,12 @@ from device.audio.reports import AudioReport, Happening
 from device.config import DirectionSettings, Settings, Trigger, state_directory
 from device.controls.buttons import Buttons
 from device.controls.controller import TurnController
+from device.diagnostics import Diagnostics
 from device.engines.registry import Engines
+from device.errors import DragomanError
 from device.events import Event, Samples, Sink, Speech, SpeechStarted, State, UtteranceEnded
 from device.interpreter import Interpreter
+from device.mqtt.discovery import Way
 from device.mqtt.room import MqttRoom
 from device.orders import Orders
 from device.voice import Voice
@@ -54,6 +57,8 @@ class Daemon:
         self._muted = False
         self._direction = 0
         self._state: tuple[Any, ...] | None = None
+        self._described: tuple[DirectionSettings, ...] = ()
+        self._problems: set[str] = set()
         self._broken: set[str] = set()
         self._ready = False
         self._listening = Pulse("audio", AUDIO_STILL)
@@ -65,11 +70,12 @@ class Daemon:
                 state_directory(settings),
                 Orders(self).obey,
                 on_alert=self._alerted,
-                on_tick=self._publishing.beat,
+                on_tick=self._ticked,
             )
             if settings.mqtt.enabled
             else None
         )
+        self.diagnostics = Diagnostics(self._measured, self.alert, self.engines.meter, self._overruns)
         self.voice = Voice(settings, self.changed, self._speaker_report)
 
     def start(self) -> None:
@@ -219,11 +225,14 @@ class Daemon:
             return
         with self._lock:
             now = (self.state, self._direction, self.voice.player.volume, self._muted, self.controller.mode)
-            told = (*now, self.settings.directions)
+            told = (*now, self.settings.directions, frozenset(self._problems))
             if told == self._state:
                 return
             self._state = told
         if self.mqtt is not None:
+            if self.settings.directions != self._described:
+                self._described = self.settings.directions
+                self.mqtt.describe(self._ways())
             self.mqtt.publish_state(
                 now[0],
                 directions=[(d.source, d.targets) for d in self.settings.directions],
@@ -239,12 +248,49 @@ class Daemon:
 
     def _alerted(self, alert: str, text: str | None) -> None:
         if text is None:
+            self._problems.discard(alert)
             self._broken.discard(alert)
         else:
             log.warning("%s: %s", alert, text)
+            self._problems.add(alert)
             if alert == "microphone":
                 self._broken.add(alert)
         self.changed()
+
+    # What is told about the device
+
+    def _ways(self) -> list[Way]:
+        """Tell which languages each direction has, and which the installed models let people choose."""
+        heard = {language for model in self.engines.installed("asr") for language in model.languages}
+        read = {model.target for model in self.engines.installed("mt") if model.target}
+        return [
+            Way(
+                way.source,
+                way.targets,
+                sorted(source for source in heard if all(self._leads(source, target) for target in way.targets)),
+                sorted(target for target in read if self._leads(way.source, target)),
+            )
+            for way in self.settings.directions
+        ]
+
+    def _leads(self, source: str, target: str) -> bool:
+        try:
+            self.engines.route(source, target)
+        except DragomanError:
+            return False
+        return True
+
+    def _ticked(self) -> None:
+        self._publishing.beat()
+        if self._ready:
+            self.diagnostics.tick()
+
+    def _measured(self, name: str, value: Any) -> None:
+        if self.mqtt is not None:
+            self.mqtt.diag(name, value)
+
+    def _overruns(self) -> int:
+        return getattr(self._microphone, "overruns", 0)
 
     # What commands change
 

@@ -209,6 +209,9 @@ class MqttSettings(Section):
     outbox: UserPath | None = None
     """The durable outbox; by default ``outbox.sqlite`` in the state folder."""
     outbox_mb: int = Field(default=64, ge=1, le=4096)
+    discovery: bool = True
+    """Make the device known to Home Assistant; switched off, it is removed there."""
+    discovery_prefix: Annotated[str, AfterValidator(_topic_part)] = "homeassistant"
 
 
 class ServerSettings(Section):

@@ -1,13 +1,15 @@
 """What people and programs tell the device over MQTT, as typed commands.
 
 A payload is one JSON object with the command's fields. Where a command has one obvious field, its bare
-value will do (``set/volume`` takes ``0.5`` as well as ``{"volume": 0.5}``), and a command without required
-fields may come with an empty payload.
+value will do (``set/volume`` takes ``0.5`` as well as ``{"volume": 0.5}``), and where that field is text, it needs no
+quotes: ``set/source`` takes ``pt``, ``set/targets`` takes ``pt,de``. A command without required fields may come with
+an empty payload.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -37,6 +39,8 @@ class Command:
     """Its topic below ``<base>/<device>/``."""
     bare: ClassVar[str | None] = None
     """The field that a payload which is no object fills."""
+    words: ClassVar[bool] = False
+    """Whether that field is text, or a list of texts, so that a payload which is no JSON is the text itself."""
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -45,6 +49,7 @@ class SetSource(Command):
 
     name: ClassVar[str] = "set/source"
     bare: ClassVar[str | None] = "language"
+    words: ClassVar[bool] = True
 
     language: Language
     direction: Direction = 0
@@ -56,6 +61,7 @@ class SetTargets(Command):
 
     name: ClassVar[str] = "set/targets"
     bare: ClassVar[str | None] = "languages"
+    words: ClassVar[bool] = True
 
     languages: Targets
     direction: Direction = 0
@@ -87,6 +93,7 @@ class SetMode(Command):
 
     name: ClassVar[str] = "set/mode"
     bare: ClassVar[str | None] = "mode"
+    words: ClassVar[bool] = True
 
     mode: Trigger
 
@@ -97,6 +104,7 @@ class Say(Command):
 
     name: ClassVar[str] = "cmd/say"
     bare: ClassVar[str | None] = "text"
+    words: ClassVar[bool] = True
 
     text: Text
     language: Language | None = None
@@ -108,6 +116,7 @@ class Translate(Command):
 
     name: ClassVar[str] = "cmd/translate"
     bare: ClassVar[str | None] = "text"
+    words: ClassVar[bool] = True
 
     text: Text
     source: Language | None = None
@@ -174,14 +183,36 @@ def parse(name: str, payload: bytes) -> Command:
     if len(payload) > LARGEST_PAYLOAD:
         raise UsageError(f"{name}: the payload has {len(payload)} bytes; at most {LARGEST_PAYLOAD} are taken")
     payload = payload.strip() or b"{}"
-    bare = COMMANDS[name].bare
-    if bare is not None and not payload.startswith(b"{"):
+    command = COMMANDS[name]
+    if command.bare is not None and not payload.startswith(b"{"):
+        if command.words and not _is_json(payload):
+            payload = _quoted(payload, as_list=command is SetTargets)
         _check_json(name, payload)
-        payload = b'{"' + bare.encode() + b'":' + payload + b"}"
+        payload = b'{"' + command.bare.encode() + b'":' + payload + b"}"
     try:
         return _READERS[name](payload)
     except ValidationError as error:
         raise UsageError(f"{name}: {_explain(error, name)}") from None
+
+
+def _is_json(payload: bytes) -> bool:
+    """Whether a payload is JSON, or wants to be: what begins like a string or a list is no plain text."""
+    if payload.startswith((b'"', b"[")):
+        return True
+    try:
+        _JSON.validate_json(payload)
+    except ValidationError:
+        return False
+    return True
+
+
+def _quoted(payload: bytes, *, as_list: bool) -> bytes:
+    """Return plain text as a JSON string, or what stands between its commas as a list of strings."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return payload  # which the check for JSON refuses
+    return json.dumps([word.strip() for word in text.split(",")] if as_list else text).encode()
 
 
 def _check_json(name: str, payload: bytes) -> None:

@@ -13,6 +13,7 @@ from device.errors import DragomanError
 from device.events import Event, State
 from device.mqtt.client import MqttPublisher, Pace
 from device.mqtt.desk import CommandDesk, Handler, Request
+from device.mqtt.discovery import Discovery, Way, greets
 from device.mqtt.outbox import Kind, Outbox
 from device.mqtt.topics import EVENT_ERROR, Lane, Message, Topics
 
@@ -64,6 +65,10 @@ class MqttRoom:
     ) -> None:
         _check(settings)
         self.topics = Topics(settings.base, settings.device, with_text=settings.text == "full")
+        self._discovery = Discovery(self.topics, settings.discovery_prefix)
+        self._described: Message | None = None
+        if settings.discovery:
+            self.topics.subscriptions += (self._discovery.status_topic,)
         self._settings = settings
         self._path = settings.outbox or state_dir / "outbox.sqlite"
         self._on_command = on_command
@@ -112,8 +117,11 @@ class MqttRoom:
         )
         desk = CommandDesk(self.topics, self._on_command, publisher.publish, self._report_refused)
         self._outbox, self._publisher, self._desk = outbox, publisher, desk
-        for topic in outbox.retained_topics():  # alerts of a process that died: over until raised again
-            publisher.publish(Message(topic, b"", 1, Lane.RETAINED))
+        for topic in outbox.retained_topics():
+            # Alerts of a process that died are over until raised again. A device is no longer described, unless it
+            # will be again: removed and found again, it would lose what people named it.
+            if not (self._settings.discovery and topic == self._discovery.topic):
+                publisher.publish(Message(topic, b"", 1, Lane.RETAINED))
         self._look_after_outbox()
         desk.start()
         publisher.start()
@@ -148,7 +156,26 @@ class MqttRoom:
         mode: str | None = None,
     ) -> None:
         """Publish what the device is doing; ``directions`` are pairs of a source language and its targets."""
-        self._send(self.topics.state(state, directions, direction=direction, volume=volume, muted=muted, mode=mode))
+        with self._lock:
+            problems = sorted(self._alerts)
+        self._send(
+            self.topics.state(
+                state, directions, direction=direction, volume=volume, muted=muted, mode=mode, problems=problems
+            )
+        )
+
+    def describe(self, ways: Sequence[Way]) -> None:
+        """Make the device and its entities known to Home Assistant, unless ``mqtt.discovery`` is off."""
+        if not self._settings.discovery:
+            return
+        message = self._discovery.message(ways)
+        if message == self._described:
+            return
+        self._described = message
+        if self._outbox is not None:
+            # With discovery switched off, the next start removes the device again.
+            self._outbox.remember_retained(message.topic)
+        self._send(message)
 
     def button(self, name: str, action: str) -> None:
         """Publish what a button did: ``press``, ``release``, ``hold`` or ``double_press``."""
@@ -228,6 +255,10 @@ class MqttRoom:
             self.diag("outbox", measured)
 
     def _requested(self, request: Request) -> None:
+        if request.name == self._discovery.status_topic:
+            if greets(request.payload) and self._described is not None:
+                self._send(self._described)
+            return
         if self._desk is not None:
             self._desk.receive(request)
 

@@ -122,16 +122,13 @@ class Topics:
         self.base = "/".join(_checked("mqtt.base", part) for part in base.split("/"))
         self.device = _checked("mqtt.device", device) if device is not None else level(socket.gethostname())
         self.with_text = with_text
+        self.subscriptions = tuple(self.prefix + name for name in SUBSCRIBED)
+        """The filters of what the device hears: its own commands, and what a room adds."""
 
     @property
     def prefix(self) -> str:
         """``<base>/<device>/``."""
         return f"{self.base}/{self.device}/"
-
-    @property
-    def subscriptions(self) -> tuple[str, ...]:
-        """The filters of the device's own commands."""
-        return tuple(self.prefix + name for name in SUBSCRIBED)
 
     def topic(self, row: Row, name: str = "") -> str:
         """Return the full topic of ``row``; ``name`` fills its placeholder, encoded where it must be."""
@@ -169,6 +166,7 @@ class Topics:
         volume: float,
         muted: bool,
         mode: str | None,
+        problems: Sequence[str] = (),
     ) -> Message:
         """Return the device's state; ``directions`` are pairs of a source language and its targets."""
         document = {
@@ -178,6 +176,7 @@ class Topics:
             "volume": round(volume, 3),
             "muted": muted,
             "mode": mode,
+            "problems": list(problems),
         }
         return self.message(STATE, {key: value for key, value in document.items() if value is not None})
 

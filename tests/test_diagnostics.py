@@ -1,0 +1,91 @@
+"""The device tells how hot, how well powered and how fast it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from device.diagnostics import EVERY, Diagnostics, temperature, throttling
+from device.engines.scheduler import Meter
+
+
+class Machine:
+    """A file system with the kernel's sensors, and what was told about it."""
+
+    def __init__(self, root):
+        self.root = root
+        self.told = {}
+        self.alerts = {}
+        self.meter = Meter()
+        self.diagnostics = Diagnostics(self.told.__setitem__, self.alerts.__setitem__, self.meter, lambda: 7, root=root)
+
+    def heat(self, *degrees):
+        for number, value in enumerate(degrees):
+            zone = self.root / f"sys/class/thermal/thermal_zone{number}"
+            zone.mkdir(parents=True, exist_ok=True)
+            (zone / "temp").write_text(f"{round(value * 1000)}\n")
+
+    def throttle(self, bits):
+        folder = self.root / "sys/devices/platform/soc/soc:firmware"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "get_throttled").write_text(f"{bits:x}\n")
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+def test_a_machine_without_sensors_has_no_temperature_and_no_throttling(machine):
+    assert temperature(machine.root) is None
+    assert throttling(machine.root) is None
+    machine.diagnostics.measure()
+    assert machine.told == {"overruns": 7}
+
+
+def test_the_hottest_sensor_counts(machine):
+    machine.heat(41.2, 55.6)
+    machine.diagnostics.measure()
+    assert machine.told["temperature"] == 55.6
+
+
+def test_heat_is_an_alert_until_the_device_is_clearly_cooler(machine):
+    for degrees, alert in ((79.9, None), (80.0, "80 °C"), (76.0, "80 °C"), (74.9, None)):
+        machine.heat(degrees)
+        machine.diagnostics.measure()
+        text = machine.alerts.get("hot")
+        assert (text or "")[:5] == (alert or ""), degrees
+
+
+def test_a_weak_power_supply_is_an_alert_while_it_is_weak(machine):
+    machine.throttle(0x50005)
+    machine.diagnostics.measure()
+    assert machine.told["throttling"] == {
+        "under_voltage": True, "frequency_capped": False, "throttled": True, "soft_temperature_limit": False,
+    }  # fmt: skip
+    assert "power supply" in machine.alerts["under-voltage"]
+    machine.throttle(0x50000)
+    machine.diagnostics.measure()
+    assert machine.alerts["under-voltage"] is None
+
+
+def test_each_stage_tells_its_speed_since_the_last_time(machine):
+    with machine.meter.stage("asr") as call:
+        call.audio = 2.0
+    with machine.meter.stage("mt"):
+        pass
+    machine.meter.wall["asr"] = 0.5
+    machine.diagnostics.measure()
+    assert machine.told["rtf/asr"] == {"calls": 1, "seconds": 0.5, "audio": 2.0, "value": 0.25}
+    assert machine.told["rtf/mt"]["calls"] == 1
+    assert "value" not in machine.told["rtf/mt"]
+    machine.told.clear()
+    machine.diagnostics.measure()
+    assert "rtf/asr" not in machine.told, "nothing was recognised meanwhile"
+
+
+def test_it_measures_now_and_then(machine):
+    times = []
+    machine.diagnostics.measure = lambda: times.append(1)
+    for _ in range(2 * EVERY + 1):
+        machine.diagnostics.tick()
+    assert len(times) == 3
