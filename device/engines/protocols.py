@@ -108,7 +108,8 @@ class Synthesizer(Protocol):
     def stream(self, text: str, *, rate: float = 1.0) -> Iterator[Samples]:
         """Speak one clause or sentence: mono float32 at ``sample_rate``, in pieces as they are made.
 
-        ``rate`` is the pace: 2 is twice as fast. The first piece comes as soon as the engine can; nothing comes for text with nothing to say.
+        ``rate`` is the pace: 2 is twice as fast. The first piece comes as soon as the engine can; nothing comes for
+        text with nothing to say.
         """
         ...
 
