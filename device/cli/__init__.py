@@ -25,12 +25,14 @@ COMMANDS = {
         "serve": "Serve programs written for Azure Speech.",
         "listen": "Show live captions and translations of the microphone.",
         "translate": "Translate recordings, or lines of text.",
+        "caption": "Write captions of a recording, or of the microphone.",
         "say": "Speak a text.",
     },
     "Set up": {
         "models": "List, fetch, check, import and remove models.",
         "devices": "List microphones and speakers.",
         "config": "Show or check the configuration.",
+        "tls": "Make certificates for the server.",
         "doctor": "Find out what is missing or wrong on this machine.",
     },
 }

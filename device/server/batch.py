@@ -16,9 +16,10 @@ from device.server.batch_store import BatchStore, Job, Status
 from device.server.errors import HttpError
 from device.server.identification import identify
 from device.server.languages import default_locale
+from device.server.options import profanity_option
 from device.server.recordings import Recording, Transcript, transcribe
-from device.server.refusals import RefusedError, refuse_profanity
-from device.server.replies import lexical, ticks
+from device.server.refusals import RefusedError
+from device.server.replies import forms, lexical, ticks
 from device.server.service import Service
 from device.server.sources import check, folder_contents, opened
 
@@ -82,7 +83,7 @@ def lifetime(definition: Mapping[str, Any]) -> timedelta | None:
 
 
 def _refuse(definition: Mapping[str, Any], properties: Mapping[str, Any]) -> None:
-    refuse_profanity(_text(properties, "profanityFilterMode"))
+    profanity_option(properties.get("profanityFilterMode"))
     if properties.get("diarizationEnabled") is True:
         raise RefusedError("speakers are not told apart here: leave diarization out")
     if properties.get("destinationContainerUrl") is not None:
@@ -192,7 +193,10 @@ class BatchWorkers:
             heard = []
             for channel in channels:
                 recording.check_channel(channel)
-                heard.append((channel, await transcribe(self._service, language, recording, channel)))
+                profanity = profanity_option(properties.get("profanityFilterMode"))
+                heard.append(
+                    (channel, await transcribe(self._service, language, recording, channel, profanity=profanity))
+                )
         return result_body(source, locale, heard, words=properties.get("wordLevelTimestampsEnabled") is True)
 
 
@@ -201,8 +205,7 @@ def result_body(source: str, locale: str, heard: Sequence[tuple[int, Transcript]
     duration = max((transcript.duration for _, transcript in heard), default=0.0)
     combined, phrases = [], []
     for channel, transcript in heard:
-        text = " ".join(final.text for final in transcript.finals)
-        combined.append({"channel": channel, **_forms(text)})
+        combined.append({"channel": channel, **_forms(*transcript.finals)})
         phrases += [_phrase(final, channel, locale, words=words) for final in transcript.finals]
     phrases.sort(key=lambda phrase: phrase["offsetInTicks"])
     return {
@@ -213,7 +216,7 @@ def result_body(source: str, locale: str, heard: Sequence[tuple[int, Transcript]
 
 
 def _phrase(final: Final, channel: int, locale: str, *, words: bool) -> dict[str, Any]:
-    best: dict[str, Any] = _forms(final.text)
+    best: dict[str, Any] = _forms(final)
     if final.confidence is not None:
         best = {"confidence": round(final.confidence, 4), **best}
     if words and final.words:
@@ -224,9 +227,9 @@ def _phrase(final: Final, channel: int, locale: str, *, words: bool) -> dict[str
     }  # fmt: skip
 
 
-def _forms(text: str) -> dict[str, Any]:
-    bare = lexical(text)
-    return {"lexical": bare, "itn": bare, "maskedITN": bare, "display": text}
+def _forms(*finals: Final) -> dict[str, Any]:
+    known = forms(*finals)
+    return {"lexical": known.lexical, "itn": known.itn, "maskedITN": known.masked_itn, "display": known.display}
 
 
 def _span(start: float, end: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from device.server.service import Service
 
 LONGEST_BODY = 1 << 20
 MOST_IN_PAGE = 100
-_CHANGEABLE = {"displayName": str, "description": str, "customProperties": dict}
+_CHANGEABLE: dict[str, Any] = {"displayName": str, "description": str, "customProperties": dict}
 
 
 class BatchRest:

@@ -20,8 +20,9 @@ from device.events import Final
 from device.server.errors import HttpError
 from device.server.identification import identify
 from device.server.languages import default_locale
+from device.server.options import profanity_option
 from device.server.recordings import Recording, Transcript, transcribe
-from device.server.refusals import RefusedError, refuse_profanity
+from device.server.refusals import RefusedError
 from device.server.service import Service
 from device.server.sources import opened
 
@@ -52,8 +53,9 @@ class FastTranscription:
                 channels = _channels(definition)
                 for channel in channels:
                     recording.check_channel(channel)
+                profanity = profanity_option(definition.get("profanityFilterMode"))
                 heard = [
-                    (channel, await transcribe(self._service, language, recording, channel))
+                    (channel, await transcribe(self._service, language, recording, channel, profanity=profanity))
                     for channel in channels or (None,)
                 ]
         finally:
@@ -62,8 +64,6 @@ class FastTranscription:
         return JSONResponse(body, headers={"X-Dragoman-Locale": language})
 
     def _refuse(self, definition: dict[str, Any]) -> None:
-        mode = definition.get("profanityFilterMode")
-        refuse_profanity(mode if isinstance(mode, str) else "")
         diarization = definition.get("diarization")
         if isinstance(diarization, dict) and diarization.get("enabled", True):
             raise RefusedError("speakers are not told apart here: leave diarization out")

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from device.config import Profanity
 from device.config.languages import NAMES
 from device.events import (
     SAMPLE_RATE,
@@ -28,7 +29,6 @@ from device.server.encoding import Encoder, output_format
 from device.server.errors import HttpError
 from device.server.languages import Languages, default_locale
 from device.server.options import Query, query_of
-from device.server.refusals import refuse_profanity
 from device.server.replies import ticks
 from device.server.service import Conversation, Service
 from device.server.sockets import UNSUPPORTED, RefusedSocketError, Socket
@@ -54,6 +54,7 @@ class LegacyOptions:
     voice: str | None
     """The catalogue id of the voice; ``None`` where nothing is to be spoken."""
     format: str
+    profanity: Profanity = Profanity.MASKED
 
     @classmethod
     def of(cls, languages: Languages, query: Query) -> LegacyOptions:
@@ -74,18 +75,24 @@ class LegacyOptions:
         wanted = values.get("format", "audio/wav").lower()
         if wanted not in FORMATS:
             raise HttpError(400, f"speech cannot be written as {wanted[:40]!r}; formats: {', '.join(FORMATS)}")
-        # Every client asks for "Marked", mostly without knowing: it is served, and the answer's head says that
-        # nothing is marked. To delete is a wish of its own.
-        if values.get("profanityaction", "").lower() == "deleted":
-            refuse_profanity("removed")
         source = languages.source(values["from"])
         voice = None
         if "texttospeech" in features:
             voice = languages.voice(values.get("voice", ""), values["to"]).model.id
         return cls(
             source, languages.target(source, values["to"]), "partial" in features, "timinginfo" in features, voice,
-            FORMATS[wanted],
+            FORMATS[wanted], _profanity(values.get("profanityaction", ""), values.get("profanitymarker", "")),
         )  # fmt: skip
+
+
+def _profanity(action: str, marker: str) -> Profanity:
+    """Read what is to become of offensive words; the API's own default is to mark them with asterisks."""
+    actions = {"": Profanity.MASKED, "marked": Profanity.MASKED, "deleted": Profanity.REMOVED,
+               "noaction": Profanity.RAW}  # fmt: skip
+    if action.lower() not in actions or marker.lower() not in {"", "asterisk", "tag"}:
+        raise HttpError(400, "ProfanityAction is NoAction, Marked or Deleted; ProfanityMarker is Asterisk or Tag")
+    chosen = actions[action.lower()]
+    return Profanity.TAGGED if chosen is Profanity.MASKED and marker.lower() == "tag" else chosen
 
 
 @dataclass(slots=True)
@@ -113,7 +120,7 @@ class LegacySocket:
         options = self._options
         settings = self._service.conversation_settings(
             options.source, (options.target,), speak=options.target if options.voice else None, voice=options.voice,
-            partials=options.partials,
+            partials=options.partials, profanity=options.profanity,
         )  # fmt: skip
         conversation = Conversation(self._service, settings, self._happened)
         try:
@@ -132,7 +139,7 @@ class LegacySocket:
     def served(self) -> dict[str, str]:
         """What answers, for the head of the answer."""
         options = self._options
-        return {"locale": options.source, "target": options.target, "profanity": "NoAction"}
+        return {"locale": options.source, "target": options.target}
 
     async def idle(self) -> None:
         """Do nothing: the code to close with says it."""

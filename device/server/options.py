@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from device.config import Profanity
 from device.server.frames import FrameError
 
 MOST_TARGETS = 16
@@ -44,8 +45,8 @@ class TurnOptions:
     """The name of the voice that was asked for."""
     detailed: bool = False
     words: bool = False
-    profanity: str = ""
-    """``masked``, ``removed``, ``tags`` or ``raw``; empty where nothing was asked for."""
+    profanity: Profanity | None = None
+    """``None`` where nothing was asked for."""
     true_text: bool = False
     initial_silence: float | None = None
     end_silence: float | None = None
@@ -111,7 +112,7 @@ def turn_options(path: str, query: Query, context: Mapping[str, Any], mode: str 
         detailed="detailed" in {_text(output, "format").lower(), _first(query, "format").lower()},
         words="wordtimings" in {o.lower() for o in _strings(details, "options", 64)}
         or _first(query, "wordleveltimestamps").lower() == "true",
-        profanity=(_text(enrichment, "profanity") or _first(query, "profanity")).lower(),
+        profanity=profanity_option(_text(enrichment, "profanity") or _first(query, "profanity")),
         true_text=any("disfluencymode" in _table(enrichment, m.value) for m in Mode)
         or _first(query, "postprocessing").lower() == "truetext",
         initial_silence=_seconds(
@@ -124,6 +125,27 @@ def turn_options(path: str, query: Query, context: Mapping[str, Any], mode: str 
         diarize="speakerdiarization" in detection,
         assess_pronunciation="pronunciationassessment" in enrichment,
     )
+
+
+_PROFANITY = {
+    "masked": Profanity.MASKED, "removed": Profanity.REMOVED, "tags": Profanity.TAGGED, "tagged": Profanity.TAGGED,
+    "raw": Profanity.RAW, "none": Profanity.RAW,
+}  # fmt: skip
+
+
+def profanity_option(name: object) -> Profanity | None:
+    """Read what is to become of offensive words, as each interface names it; ``None`` where nothing is said.
+
+    Raises
+    ------
+    FrameError
+        The name is unknown.
+    """
+    if not isinstance(name, str) or not name:
+        return None
+    if name.lower() not in _PROFANITY:
+        raise FrameError(f"profanity is one of {', '.join(_PROFANITY)}, not {name[:40]!r}")
+    return _PROFANITY[name.lower()]
 
 
 def _mode(*named: str) -> Mode:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.audio.files import AudioInfo, probe, read_blocks
+from device.config import Profanity
 from device.errors import DragomanError
 from device.events import Error, Event, Final, Samples, UtteranceEnded
 from device.server.errors import HttpError
@@ -90,7 +91,7 @@ class Recording:
 
 async def transcribe(
     service: Service, language: str, recording: Recording, channel: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], None] | None = None, profanity: Profanity | None = None,
 ) -> Transcript:  # fmt: skip
     """Return every utterance in one channel, or in the mean of all, by the same interpreter as live speech.
 
@@ -104,6 +105,8 @@ async def transcribe(
         What to hear.
     progress
         Is told how many seconds have been heard.
+    profanity
+        What becomes of offensive words; by default as the owner set it.
 
     Raises
     ------
@@ -121,7 +124,9 @@ async def transcribe(
         elif isinstance(event, UtteranceEnded) and progress is not None:
             progress(conversation.heard)
 
-    conversation = Conversation(service, service.conversation_settings(language, partials=False), hear, live=False)
+    conversation = Conversation(
+        service, service.conversation_settings(language, partials=False, profanity=profanity), hear, live=False
+    )
     try:
         await conversation.open()
         blocks = recording.blocks(channel)

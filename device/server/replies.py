@@ -10,10 +10,16 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from device.events import Final
+from device.events import Final, TextForms
 from device.server.options import TurnOptions
 
 _PUNCTUATION = re.compile(r"[^\w\s'\u2019-]|(?<!\w)['\u2019-]|['\u2019-](?!\w)")
+
+
+def forms(*finals: Final) -> TextForms:
+    """Return one or several finals in the forms of detailed results."""
+    found = [f.forms or TextForms(lexical(f.text), lexical(f.text), lexical(f.text), f.text) for f in finals]
+    return TextForms(*(" ".join(getattr(form, name) for form in found) for name in TextForms.__slots__))
 
 
 def ticks(seconds: float) -> int:
@@ -52,11 +58,9 @@ def phrase(final: Final, base: float, options: TurnOptions, language: tuple[str,
 
 def best(final: Final, base: float, *, words: bool) -> dict[str, Any]:
     """Return the one entry of ``NBest``; ``Words`` only where the model told their times."""
-    bare = lexical(final.text)
-    entry: dict[str, Any] = {
-        "Confidence": round(final.confidence, 4) if final.confidence is not None else 0.0,
-        "Lexical": bare, "ITN": bare, "MaskedITN": bare, "Display": final.text,
-    }  # fmt: skip
+    entry: dict[str, Any] = {"Confidence": round(final.confidence, 4) if final.confidence is not None else 0.0}
+    known = forms(final)
+    entry |= {"Lexical": known.lexical, "ITN": known.itn, "MaskedITN": known.masked_itn, "Display": known.display}
     if words and final.words:
         entry["Words"] = [
             {"Word": lexical(word.text) or word.text, "Offset": ticks(base + word.start),

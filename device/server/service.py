@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
-from device.config import DirectionSettings, Settings
+from device.config import DirectionSettings, Profanity, Settings
 from device.engines.registry import Engines
 from device.engines.scheduler import Priority
 from device.errors import DragomanError
@@ -79,17 +79,21 @@ class Service:
 
     def conversation_settings(
         self, source: str, targets: tuple[str, ...] = (), *, speak: str | None = None, voice: str | None = None,
-        silence: float | None = None, partials: bool = True,
+        silence: float | None = None, partials: bool = True, profanity: Profanity | None = None, fluent: bool = False,
     ) -> Settings:  # fmt: skip
-        """Return the settings of one conversation of a client."""
+        """Return the settings of one conversation of a client; what it does not ask for is as the owner set it."""
         endpoint = self.settings.endpoint
         if silence is not None:
             endpoint = endpoint.model_copy(update={"silence": min(max(silence, 0.1), 10.0)})
+        text: dict[str, object] = {"fluent": True} if fluent else {}
+        if profanity is not None:
+            text["profanity"] = profanity
         direction = DirectionSettings.model_construct(source=source, targets=targets, speak=speak, voice=voice)
         return self.settings.model_copy(
             update={
                 "directions": (direction,),
                 "endpoint": endpoint,
+                "text": self.settings.text.model_copy(update=text),
                 "partials": self.settings.partials.model_copy(update={"enabled": partials}),
                 "speech": self.settings.speech.model_copy(update={"enabled": speak is not None}),
             }

@@ -77,7 +77,7 @@ class SpeechRest:
         language = self._service.languages.source(options.locale)
         async with saved_body(request, self._service.settings.server.upload_mb << 20) as path:
             recording = await self._service.work(Recording, path, SHORT_AUDIO)
-            heard = await transcribe(self._service, language, recording)
+            heard = await transcribe(self._service, language, recording, profanity=options.profanity)
         finals = heard.finals
         headers = {"X-Dragoman-Locale": language, **ANY_ORIGIN}
         if not finals:
@@ -96,7 +96,11 @@ class SpeechRest:
 def _best(text: str, finals: Sequence[Final], *, words: bool) -> dict[str, Any]:
     known = [f.confidence for f in finals if f.confidence is not None]
     whole = replace(
-        finals[0], text=text, confidence=min(known, default=None), words=tuple(w for f in finals for w in f.words)
+        finals[0],
+        text=text,
+        forms=replies.forms(*finals),
+        confidence=min(known, default=None),
+        words=tuple(w for f in finals for w in f.words),
     )
     return replies.best(whole, 0.0, words=words)
 

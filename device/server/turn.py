@@ -145,7 +145,7 @@ class Turn:
             self._service,
             self._service.conversation_settings(
                 source, tuple(dict.fromkeys(self._targets.values())), speak=speak, voice=self._voice,
-                silence=options.end_silence,
+                silence=options.end_silence, profanity=options.profanity, fluent=options.true_text,
             ),
             lambda event: self._happened(event, base, identified),
         )  # fmt: skip

@@ -1,0 +1,345 @@
+"""How things end: every close code and error that the SDKs show, every limit, and what it takes to come in."""
+
+import json
+import threading
+
+import httpx
+import numpy as np
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from device.config import load_settings
+from device.errors import DragomanError
+from device.server import outbox
+from device.server.frames import write_binary
+from device.server.serve import Server
+from device.server.wave import wave_header
+from tests.server.conftest import ServedEngines, bodies
+from tests.support.engines import silence, speak
+
+KEY = "a-key-of-the-owner"
+STT = "/speech/recognition/conversation/cognitiveservices/v1"
+SOCKETS = [
+    STT,
+    "/stt/speech/universal/v2",
+    "/speech/translation/cognitiveservices/v1?from=en&to=pt",
+    "/tts/cognitiveservices/websocket/v1",
+    "/speech/translate?from=en&to=pt",
+]
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    file.chmod(0o600)
+    return str(file)
+
+
+def status(address, path, **headers):
+    try:
+        with connect(address.ws + path, additional_headers=headers):
+            return 101
+    except InvalidStatus as error:
+        return error.response.status_code
+
+
+# 401
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_sockets_are_refused_without_the_key(serve, key_file, path):
+    address = serve(key_file=key_file)
+    assert status(address, path) == 401
+    assert status(address, path, **{"Ocp-Apim-Subscription-Key": "wrong"}) == 401
+    assert status(address, path, **{"Ocp-Apim-Subscription-Key": "", "Authorization": "Bearer "}) == 401
+    assert status(address, path, **{"Ocp-Apim-Subscription-Key": KEY}) == 101
+
+
+@pytest.mark.parametrize("name", ["Ocp-Apim-Subscription-Key", "subscription-key", "SUBSCRIPTION-KEY"])
+def test_the_key_may_be_in_the_query(serve, key_file, name):
+    assert status(serve(key_file=key_file), f"{STT}?{name}={KEY}") == 101
+
+
+def test_a_token_opens_for_whoever_has_shown_the_key(serve, key_file):
+    address = serve(key_file=key_file)
+    with address.client() as client:
+        refused = client.post("/sts/v1.0/issueToken")
+        assert refused.status_code == 401
+        assert refused.json()["error"]["code"] == "Unauthorized"
+        token = client.post("/sts/v1.0/issueToken", headers={"Ocp-Apim-Subscription-Key": KEY}).text
+    assert status(address, STT, Authorization=f"Bearer {token}") == 101
+    assert status(address, f"{STT}?access_token={token}") == 101
+    assert status(address, STT, Authorization=f"Bearer {token[:-4]}AAAA") == 401
+    assert status(address, STT, Authorization="Bearer a.b.c") == 401
+
+
+def test_a_token_ends(serve, key_file, monkeypatch):
+    monkeypatch.setattr("device.server.auth.LIFETIME", -1)
+    address = serve(key_file=key_file)
+    with address.client() as client:
+        token = client.post("/sts/v1.0/issueToken", headers={"Ocp-Apim-Subscription-Key": KEY}).text
+    assert status(address, STT, Authorization=f"Bearer {token}") == 401
+
+
+def test_what_tells_nothing_about_anybody_needs_no_key(serve, key_file):
+    with serve(key_file=key_file).client() as client:
+        assert client.get("/languages").status_code == 200
+        assert client.get("/openapi.json").status_code == 200
+        assert client.get("/cognitiveservices/voices/list").status_code == 401
+
+
+def test_the_key_is_in_no_log(serve, key_file, caplog):
+    caplog.set_level("DEBUG")
+    address = serve(key_file=key_file)
+    with address.client() as client:
+        client.get(f"/nothing?Ocp-Apim-Subscription-Key={KEY}")
+    status(address, f"{STT}?Ocp-Apim-Subscription-Key={KEY}")
+    ours = [r.getMessage() for r in caplog.records if not r.name.startswith(("httpx", "httpcore", "websockets.client"))]
+    assert KEY not in "\n".join(ours)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "device.local"])
+def test_no_other_address_without_a_key(host, tmp_path):
+    settings = load_settings(None, {"server.host": host, "state_directory": str(tmp_path)})
+    with pytest.raises(DragomanError, match="key_file"):
+        Server(ServedEngines(), settings)
+
+
+# 404, 429
+
+
+def test_an_unknown_address_is_refused(served):
+    assert status(served, "/speech/nothing/v1") == 404
+    with served.client() as client:
+        answer = client.get("/speech/nothing/v1")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "NotFound"
+
+
+def test_one_connection_too_many_is_told_to_come_again(serve):
+    address = serve(connections=2)
+    with connect(address.ws + STT), connect(address.ws + STT):
+        assert status(address, STT) == 429
+        with address.client() as client:
+            answer = client.get("/cognitiveservices/voices/list")
+        assert answer.status_code == 429
+        assert answer.headers["Retry-After"]
+    wait_for(lambda: status(address, STT) == 101)
+
+
+# 1007: wrong for ever, so the SDKs do not try again
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("no headers at all", "Header: value"),
+        ("X-RequestId: a\r\n\r\n{}", "needs a Path"),
+        ("Path: speech.context\r\n\r\n{}", "X-RequestId"),
+        ("Path: speech.context\r\nX-RequestId: a\r\n\r\n{not json", "not valid JSON"),
+        ("Path: speech.context\r\nX-RequestId: a\r\n\r\n[1]", "JSON object"),
+        (b"\xff\xff", "promises"),
+        (b"", "two bytes"),
+        (write_binary("audio", "a", b"RIFF\0\0\0\0AVI LIST", None), "WAVE"),
+        (write_binary("audio", "a", b"fLaC", None), "compressed"),
+    ],
+)
+def test_a_message_that_is_none_closes_with_1007(served, dial, closed, message, reason):
+    client = dial(served)
+    client.socket.send(message)
+    code, said = closed(client)
+    assert code == 1007
+    assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("context", "reason"),
+    [
+        ({"phraseDetection": {"language": "xx-YY"}}, "'xx-YY'"),
+        ({"phraseDetection": {"language": "ja-JP"}}, "installed: en"),
+        ({"translation": {"targetLanguages": ["ja"]}}, "installed: de, pt"),
+        ({"phraseDetection": {"speakerDiarization": {"mode": "Anonymous"}}}, "speakers"),
+        ({"phraseDetection": {"enrichment": {"pronunciationAssessment": {}}}}, "pronunciation"),
+        ({"phraseDetection": {"enrichment": {"profanity": "loud"}}}, "profanity"),
+        ({"languageId": {"languages": ["en-US", "pt-BR"]}}, "identifies languages"),
+        ({"translation": {"targetLanguages": ["pt"] * 99}}, "at most"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_what_can(served, dial, closed, context, reason):
+    client = dial(served, "/stt/speech/universal/v2")
+    client.context(context)
+    code, said = closed(client)
+    assert code == 1007
+    assert reason in said
+
+
+def test_a_voice_that_no_model_has_is_refused_with_those_that_are_there(served, dial, closed):
+    client = dial(served, "/stt/speech/universal/v2")
+    client.context({"translation": {"targetLanguages": ["de"], "onSuccess": {"action": "Synthesize"}}})
+    assert closed(client) == (1007, "no voice speaks 'de' here; installed: pt-BR-AnaNeural, en-US-BobNeural")
+
+
+def test_a_reason_too_long_for_the_close_frame_is_whole_in_the_first_message(serve, dial, closed):
+    engines = ServedEngines()
+    engines.models += [m for m in engines.models if m.task == "tts"] * 20
+    client = dial(serve(engines=engines), "/stt/speech/universal/v2")
+    client.context({"translation": {"targetLanguages": ["de"], "onSuccess": {"action": "Synthesize"}}})
+    refused = client.until("turn.start")[0][1]["refused"]
+    code, said = closed(client)
+    engines.close()
+    assert code == 1007
+    assert refused.startswith(said)
+    assert len(refused) > 200
+
+
+# 1009, 1000, 1008: limits
+
+
+def test_a_message_that_is_too_long_closes_with_1009(serve, dial, closed):
+    client = dial(serve(message_kb=64))
+    client.raw(bytes(100_000))
+    assert closed(client)[0] == 1009
+
+
+def test_a_client_that_says_nothing_is_let_go(serve, dial, closed):
+    client = dial(serve(idle=1))
+    assert closed(client) == (1000, "nothing came for 1 s")
+
+
+def test_a_turn_that_stalls_ends_with_an_error_phrase(serve, dial):
+    client = dial(serve(idle=1))
+    client.context({})
+    client.audio(silence(0.5))
+    messages = client.turn()
+    assert bodies(messages, "speech.phrase")[-1]["RecognitionStatus"] == "Error"
+
+
+def test_more_audio_than_allowed_is_refused(serve, dial, closed):
+    client = dial(serve(longest_audio=2))
+    client.context({})
+    client.audio(silence(3))
+    assert closed(client) == (1007, "a turn may hold 2 seconds of audio")
+
+
+def test_a_reader_that_does_not_read_is_not_heard_and_then_let_go(serve, dial, monkeypatch):
+    monkeypatch.setattr(outbox, "STALLED", 1.0)
+    address = serve(connections=2)
+    client = dial(address, "/stt/speech/universal/v2", max_queue=1)
+    context = {"translation": {"targetLanguages": ["pt"], "onSuccess": {"action": "Synthesize"}}}
+    client.context(context)
+    talk = np.concatenate([silence(0.3), speak("one two three four five six seven eight nine")] * 1)
+    letting_go = threading.Event()
+
+    def say():
+        try:
+            client.audio(np.concatenate([talk, silence(1)]))
+            for _ in range(400):
+                client.audio(np.concatenate([talk, silence(1)]), header=False)
+        except Exception:
+            letting_go.set()
+
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    assert letting_go.wait(100)
+    wait_for(lambda: address.service.connections == 0)
+
+
+def test_a_failed_recognition_is_told_as_an_error_phrase_and_the_turn_goes_on(serve, dial):
+    engines = ServedEngines()
+    engines.asr.error = RuntimeError("no memory")
+    client = dial(serve(engines=engines))
+    client.context({})
+    client.audio(np.concatenate([silence(0.3), speak("one two three"), silence(1)]))
+    assert client.until("speech.phrase")[-1][1]["RecognitionStatus"] == "Error"
+    engines.asr.error = None
+    client.audio(np.concatenate([speak("four five six"), silence(1)]), header=False)
+    client.end()
+    statuses = [b["RecognitionStatus"] for b in bodies(client.turn(), "speech.phrase")]
+    engines.close()
+    assert statuses == ["Success"]
+
+
+def test_a_fault_of_the_server_itself_closes_with_1011(served, dial, closed, monkeypatch):
+    monkeypatch.setattr(served.service, "conversation_settings", lambda *a, **k: 1 / 0)
+    client = dial(served)
+    client.context({})
+    assert closed(client) == (1011, "the server failed")
+
+
+# The older interface
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("to=pt", "InvalidRequest"),
+        ("from=en", "InvalidRequest"),
+        ("from=en&to=ja", "InvalidRequest"),
+        ("from=en&to=pt&features=mindreading", "InvalidRequest"),
+        ("from=en&to=pt&format=audio/aac", "InvalidRequest"),
+        ("from=en&to=pt&ProfanityAction=Shout", "InvalidRequest"),
+    ],
+)
+def test_the_older_interface_refuses_a_wrong_address_with_400(served, query, code):
+    with pytest.raises(InvalidStatus) as refused, connect(f"{served.ws}/speech/translate?{query}"):
+        pass
+    assert refused.value.response.status_code == 400
+    assert json.loads(refused.value.response.body)["error"]["code"] == code
+
+
+@pytest.mark.parametrize("message", ["text", b"no header, but long enough", b"RIFF\0\0\0\0AVI LIST"])
+def test_the_older_interface_closes_with_1003_on_what_is_no_audio(served, dial, closed, message):
+    client = dial(served, "/speech/translate?from=en&to=pt")
+    client.socket.send(message)
+    assert closed(client)[0] == 1003
+
+
+def test_the_older_interface_lets_go_of_a_client_that_says_nothing(serve, dial, closed):
+    client = dial(serve(idle=1), "/speech/translate?from=en&to=pt")
+    client.socket.send(wave_header(16_000))
+    assert closed(client)[0] == 1000
+
+
+# Finals of all before partials of any
+
+
+def test_a_final_does_not_wait_for_the_partials_of_others(serve, dial):
+    engines = ServedEngines(workers=2)
+    address = serve(engines=engines)
+    engines.asr.gate.clear()
+    chatty = dial(address)
+    chatty.context({})
+    chatty.audio(np.concatenate([silence(0.3), speak("one two three four five six seven")]))
+    quiet = dial(address)
+    quiet.context({})
+    quiet.audio(np.concatenate([silence(0.3), speak("one two three"), silence(1)]))
+    engines.asr.gate.set()
+    quiet.end()
+    assert bodies(quiet.turn(), "speech.phrase")
+    engines.close()
+
+
+def wait_for(true):
+    pause = threading.Event()
+    for _ in range(200):
+        if true():
+            return
+        pause.wait(0.05)
+    raise AssertionError("it did not happen")
+
+
+def test_too_large_a_body_is_refused_before_it_is_read(serve):
+    with serve(upload_mb=1).client() as client:
+        url = f"{STT}?language=en-US"
+        assert client.post(url, content=bytes(2_000_000)).status_code == 413
+
+        def endless():
+            for _ in range(100):
+                yield bytes(100_000)
+
+        try:
+            assert client.post(url, content=endless()).status_code == 413
+        except httpx.WriteError:
+            pass  # the server had closed before all of it was sent
