@@ -10,6 +10,7 @@ microphone with the best signal-to-noise ratio, and so is the word error rate be
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -26,10 +27,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from device.audio.array.doa import angle_between
+from device.audio.array.beamformers import Weights
+from device.audio.array.doa import Direction, angle_between
 from device.audio.array.geometry import Geometry, load_geometry
 from device.audio.array.processor import ArrayProcessor
 from device.audio.array.stft import Analysis, Synthesis
+from device.audio.frontend import Frontend
+from device.audio.frontend_settings import EchoSettings, FrontendSettings, GainSettings
 from device.config import EndpointSettings
 from device.engines.asr_sherpa import load as load_recognizer
 from device.engines.protocols import Recognizer, VoiceActivity
@@ -46,7 +50,8 @@ PAUSE = 1.0
 PLACES = 6
 """Different places of talker, noise and array in each kind of room."""
 PADDING = 0.25
-METHODS = ("delay-and-sum", "superdirective", "mvdr", "gev", "auto", "auto+postfilter")
+METHODS = ("delay-and-sum", "superdirective", "mvdr", "gev", "auto", "auto+postfilter", "frontend")
+"""Every beamformer, and the whole front end; less telling cases are measured with fewer."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Case:
     noise: str
     snr_db: float = 5.0
     mismatch: Mismatch | None = None
+    methods: tuple[str, ...] = ("auto", "auto+postfilter")
 
     @property
     def room(self) -> str:
@@ -66,12 +72,16 @@ class Case:
 
 
 CASES = (
-    *(Case("i2s-4mic-square", rt60, noise) for rt60 in (0.2, 0.4) for noise in ("point", "babble", "fan", "none")),
-    *(Case("i2s-4mic-square", 0.4, noise) for noise in ("music", "talker")),
+    *(
+        Case("i2s-4mic-square", rt60, noise, methods=METHODS)
+        for rt60 in (0.2, 0.4)
+        for noise in ("point", "babble", "none")
+    ),
+    *(Case("i2s-4mic-square", 0.4, noise) for noise in ("fan", "music", "talker")),
     Case("i2s-4mic-square", 0.4, "point", mismatch=Mismatch(1.0, 10e-6)),
     Case("i2s-4mic-square", 0.7, "point"),
     *(
-        Case(geometry, 0.4, noise)
+        Case(geometry, 0.4, noise, methods=("auto+postfilter",))
         for geometry in (
             "respeaker-2mic", "respeaker-4mic", "respeaker-usb-4mic", "respeaker-6mic", "uma-8",
             "i2s-2mic-60mm", "i2s-2mic-100mm", "i2s-4mic-linear",
@@ -104,8 +114,8 @@ class Heard:
     """What came out of one session."""
 
     output: Samples
-    talker: Samples
-    noise: Samples
+    talker: Samples | None
+    noise: Samples | None
     errors: list[float]
     seconds: float
     lag: int
@@ -120,7 +130,7 @@ class Row:
     noise: str
     method: str
     snr_gain_db: float | None
-    sisdr_gain_db: float
+    sisdr_gain_db: float | None
     wer_before: float
     wer_after: float
     doa_error_deg: float | None
@@ -184,9 +194,7 @@ class Bench:
         return Session(scene, true_azimuth(geometry, azimuth), spans, [u.text for u in chosen])
 
     def _listen(self, session: Session, geometry: Geometry, method: str) -> Heard:
-        name, _, option = method.partition("+")
-        processor = ArrayProcessor(geometry, name, postfilter=option == "postfilter")
-        processor.trace = []
+        processor = _make(geometry, method)
         vad = self._vad()
         mixture = session.scene.mixture
         spoken = session.spoken
@@ -208,11 +216,11 @@ class Bench:
                 pending = pending[vad.frame :]
             if spoken[start] and processor.direction:
                 errors.append(angle_between(processor.direction.azimuth, session.azimuth))
-        weights = np.stack(processor.trace)
+        weights = np.stack(processor.trace) if processor.trace else None
         return Heard(
             np.concatenate(outputs),
-            _apart(session.scene.talker, weights),
-            _apart(session.scene.noise, weights),
+            None if weights is None else _apart(session.scene.talker, weights),
+            None if weights is None else _apart(session.scene.noise, weights),
             errors,
             seconds,
             lag,
@@ -233,7 +241,8 @@ class Bench:
             spoken = session.spoken[:count]
             talker, noise = session.scene.talker[:count, channel], session.scene.noise[:count, channel]
             reference = session.scene.talker[:count, 0]
-            gains.append(_snr(out.talker[spoken], out.noise[spoken]) - _snr(talker[spoken], noise[spoken]))
+            if out.talker is not None and out.noise is not None and case.noise != "none":
+                gains.append(_snr(out.talker[spoken], out.noise[spoken]) - _snr(talker[spoken], noise[spoken]))
             sisdr.append(
                 _sisdr(reference[spoken], out.output[spoken]) - _sisdr(talker[spoken], (talker + noise)[spoken])
             )
@@ -244,13 +253,13 @@ class Bench:
             case.room,
             case.noise,
             method,
-            round(float(np.mean(gains)), 2) if case.noise != "none" else None,
-            round(float(np.mean(sisdr)), 2),
+            round(float(np.mean(gains)), 2) if gains else None,
+            round(float(np.mean(sisdr)), 2) if case.noise != "none" else None,
             before,
             self._word_error_rate([(s, out.output) for s, out in zip(sessions, heard, strict=True)]),
             round(float(np.median(errors)), 1) if len(errors) else None,
             round(sum(out.seconds for out in heard) / seconds, 4),
-            round(_delay(load_geometry(case.geometry)) * 1000, 1),
+            round(_delay(load_geometry(case.geometry), method) * 1000, 1),
             sum(len(session.texts) for session in sessions),
         )
 
@@ -290,9 +299,39 @@ def _apart(sound: NDArray[np.float32], weights: NDArray[np.complex64]) -> Sample
     return Synthesis().push((spectra * weights.conj().transpose(0, 2, 1)).sum(1))
 
 
-def _delay(geometry: Geometry) -> float:
+class _Whole:
+    """The whole front end, every stage that the device would use, looking like the array alone."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        settings = FrontendSettings(echo=EchoSettings(enabled=True), gain=GainSettings(enabled=True))
+        alone = dataclasses.replace(geometry, channels=tuple(range(geometry.size)), loopback=())
+        self._frontend = Frontend(settings, alone, channels=geometry.size)
+        self._quiet = 1e-5 * np.random.default_rng(0).standard_normal(BLOCK).astype(np.float32)
+        self.trace: list[Weights] | None = None
+        self.direction: Direction | None = None
+
+    def process(self, block: NDArray[np.float32]) -> Samples:
+        # Something is played, too quiet to freeze the array: the echo canceller must work as hard as ever.
+        out = self._frontend.process(block, self._quiet[: len(block)])
+        self.direction = None if out.azimuth is None else Direction(out.azimuth, out.confidence)
+        return out.samples
+
+    def speech(self, active: bool) -> None:
+        self._frontend.speech(active)
+
+
+def _make(geometry: Geometry, method: str) -> ArrayProcessor | _Whole:
+    if method == "frontend":
+        return _Whole(geometry)
+    name, _, option = method.partition("+")
+    processor = ArrayProcessor(geometry, name, postfilter=option == "postfilter")
+    processor.trace = []
+    return processor
+
+
+def _delay(geometry: Geometry, method: str) -> float:
     """Return how late the output is at worst, in seconds, measured sample by sample."""
-    processor = ArrayProcessor(geometry)
+    processor = _make(geometry, method)
     given, lag = 0, 0
     for fed in range(1, 2000):
         lag = max(lag, fed - given)
@@ -313,9 +352,10 @@ def _sisdr(reference: Samples, estimate: Samples) -> float:
 
 def _print(row: Row) -> None:
     gain = "     -" if row.snr_gain_db is None else f"{row.snr_gain_db:6.1f}"
+    sisdr = "     -" if row.sisdr_gain_db is None else f"{row.sisdr_gain_db:6.1f}"
     doa = "    -" if row.doa_error_deg is None else f"{row.doa_error_deg:5.1f}"
     click.echo(
-        f"{row.geometry:18} {row.room:22} {row.noise:7} {row.method:16} {gain} {row.sisdr_gain_db:6.1f} "
+        f"{row.geometry:18} {row.room:22} {row.noise:7} {row.method:16} {gain} {sisdr} "
         f"{100 * row.wer_before:6.1f} {100 * row.wer_after:6.1f} {doa} {row.rtf:6.3f} {row.delay_ms:5.1f}"
     )
 
@@ -323,7 +363,7 @@ def _print(row: Row) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--speech", default="build/speech", type=click.Path(file_okay=False, path_type=Path), show_default=True)
 @click.option("--output", default="build/bench-array.json", type=click.Path(path_type=Path), show_default=True)
-@click.option("--methods", default=",".join(METHODS), show_default=True)
+@click.option("--methods", default="", help="Comma-separated, instead of each case's own.")
 @click.option("--places", default=PLACES, show_default=True)
 @click.option("--only", default="", help="Only cases whose geometry, room and noise contain all of these words.")
 @click.option("--asr", default="asr-moonshine-tiny-en", show_default=True)
@@ -343,7 +383,7 @@ def main(speech: Path, output: Path, methods: str, places: int, only: str, asr: 
     rows = []
     for case in CASES:
         if all(word in f"{case.geometry} {case.room} {case.noise}" for word in only.split()):
-            for row in bench.run(case, [m for m in methods.split(",") if m], places):
+            for row in bench.run(case, methods.split(",") if methods else case.methods, places):
                 _print(row)
                 rows.append(asdict(row))
                 output.parent.mkdir(parents=True, exist_ok=True)

@@ -130,7 +130,7 @@ def impulse_responses(geometry: Geometry, room: Room, source: str) -> NDArray[np
         try:
             absorption, order = pyroomacoustics.inverse_sabine(room.rt60, ROOM)
         except ValueError as error:
-            size = " × ".join(f"{side:g}" for side in ROOM)
+            size = " by ".join(f"{side:g}" for side in ROOM)
             raise click.UsageError(f"a room of {size} m cannot be as dry as {room.rt60:g} s; take 0.2 or 0") from error
         box = pyroomacoustics.ShoeBox(
             ROOM, fs=SAMPLE_RATE, materials=pyroomacoustics.Material(absorption), max_order=order

@@ -47,7 +47,7 @@ class ArraySettings(Section):
     beamformer: Literal["auto", "mvdr", "gev", "superdirective", "delay-and-sum", "single"] = "auto"
     azimuth: float | None = Field(default=None, ge=-360, le=360)
     """Where the talker is, if he never moves; else it is measured."""
-    postfilter: bool = False
+    postfilter: bool = True
     """Lower the noise that the beamformer leaves by up to 6 dB."""
     looks: tuple[LookSettings, ...] = Field(default=(), max_length=2)
     """Where the parties of the conversation sit; sound from elsewhere is noise."""

@@ -12,9 +12,20 @@ from numpy.typing import NDArray
 
 from device.audio.array.covariance import Covariance
 from device.audio.array.noise import NoiseField
-from device.audio.array.stft import BINS
+from device.audio.array.stft import BINS, FRAME
 
 _ITERATIONS = 2
+_REACH = 16
+"""Samples, 1 ms, that the transfer functions reach in time: what direct sound and the array's own differences
+need. Later reflections are left out, so the beam does not ask for them: fewer words are lost in a room, at the
+price of some tenths of a dB."""
+_LATE = np.concatenate(
+    [
+        0.5 + 0.5 * np.cos(np.pi * np.arange(_REACH + 1) / (_REACH + 1)),
+        np.zeros(FRAME - 2 * _REACH - 1),
+        0.5 + 0.5 * np.cos(np.pi * np.arange(_REACH, 0, -1) / (_REACH + 1)),
+    ]
+).astype(np.float32)[:, None]
 
 
 class TransferTracker:
@@ -57,6 +68,7 @@ class TransferTracker:
         # Where the reference hears nothing of the talker the ratio means nothing.
         tiny = np.abs(heard) < 1e-3 * np.abs(coloured).max(axis=1)
         heard = np.where(tiny, np.abs(coloured).max(axis=1) + 1e-30, heard)
-        transfer = coloured[..., 0] / heard
+        responses = np.fft.irfft(coloured[..., 0] / heard, FRAME, axis=0) * _LATE
+        transfer = np.fft.rfft(responses, axis=0)
         transfer[:, reference] = 1
         return transfer.astype(np.complex64), presence
