@@ -174,6 +174,16 @@ class Frontend:
             self._array.speech(active)
         if self._gain:
             self._gain.speech(active)
+        if self._echo:
+            self._echo.speech(active)
+
+    @property
+    def echo_reduction_db(self) -> float:
+        """How far the device's own voice has been lowered of late: enough for full duplex, or not.
+
+        0 without an echo canceller, and until something was played while nobody talked.
+        """
+        return self._echo.reduction_db if self._echo else 0.0
 
     def reset(self) -> None:
         """Begin a new stream. What was learnt of the room is kept, what was held back is dropped."""

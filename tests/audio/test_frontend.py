@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import sys
 
 import numpy as np
@@ -24,10 +25,11 @@ from device.audio.frontend_settings import (
 from device.errors import DragomanError
 from tests.audio.array.scenes import noise, plane_wave, scene, sisdr, snr, square, stream, voice
 
+WEBRTC = importlib.util.find_spec("pywebrtc_audio") is not None
 OFF = FrontendSettings(highpass=False)
 EVERYTHING = FrontendSettings(
     echo=EchoSettings(enabled=True),
-    noise=NoiseSettings(method="webrtc"),
+    noise=NoiseSettings(method="webrtc" if WEBRTC else "off"),
     gain=GainSettings(enabled=True),
 )
 
@@ -108,7 +110,7 @@ def test_each_stage_reports_what_it_costs():
     frontend = Frontend(EVERYTHING, square(), channels=4)
     run(frontend, scene(square(), lead=0.5, seconds=0.5).mixture)
     costs = frontend.costs()
-    assert set(costs) == {"input", "array", "highpass", "echo", "noise", "gain"}
+    assert set(costs) == {"input", "array", "highpass", "echo", "gain"} | ({"noise"} if WEBRTC else set())
     assert all(cost > 0 for cost in costs.values())
 
 

@@ -107,11 +107,15 @@ def test_who_talks_over_the_device_is_understood(speech, engines, recordings):
     clean, mixed, alone = ((0.05 / np.sqrt(np.mean(near[loud] ** 2)) * x).astype(np.float32) for x in
                            (near + hiss, near + echo + hiss, echo + hiss))  # fmt: skip
 
+    spans = spans[:4]
+    end = spans[-1][1] + 8000
+
     def cancel(sound):
-        return listen(engines, Frontend(FrontendSettings(echo=EchoSettings(enabled=True))), sound, played)
+        frontend = Frontend(FrontendSettings(echo=EchoSettings(enabled=True)))
+        return listen(engines, frontend, sound[:end], played[:end])
 
     unhurt = word_error_rate(engines, spans, clean)
     assert word_error_rate(engines, spans, cancel(mixed)) <= max(2 * unhurt, 0.06)
     assert word_error_rate(engines, spans, mixed) > 0.4
-    left = cancel(alone)[64000:]
-    assert 10 * np.log10(np.mean(alone[64000:] ** 2) / np.mean(left**2)) >= 20
+    left = cancel(alone)[64000:end]
+    assert 10 * np.log10(np.mean(alone[64000:end] ** 2) / np.mean(left**2)) >= 20

@@ -121,8 +121,8 @@ def _checked(recording: NDArray[np.float32], geometry: Geometry) -> NDArray[np.f
         raise DragomanError(f"the array {geometry.name} has {geometry.size} microphones, the recording {channels}")
     if len(recording) < SHORTEST * SAMPLE_RATE + HOP:
         raise DragomanError(f"the recording is too short: at least {SHORTEST:g} s are needed")
-    sound = np.nan_to_num(recording.astype(float), posinf=0.0, neginf=0.0)
-    sound -= sound.mean(0)
+    sound: NDArray[np.float64] = np.nan_to_num(recording.astype(float), posinf=0.0, neginf=0.0)
+    sound = np.asarray(sound - sound.mean(0), np.float64)
     if np.sqrt(np.mean(sound**2, axis=0)).max() < _QUIETEST:
         raise DragomanError("the recording is silent; play the chirp louder, or make some noise")
     return sound

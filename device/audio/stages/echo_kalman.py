@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.audio.stages.base import FRAME
-from device.audio.stages.echo import Playback
+from device.audio.stages.echo import Playback, Reduction
 from device.audio.stages.framed import Framed
 from device.events import Samples
 
@@ -41,7 +41,17 @@ class KalmanEchoCanceller:
     def __init__(self) -> None:
         self._framed = Framed(self._frame, 2, 0)
         self._playback = Playback()
+        self._reduction = Reduction()
         self._forget_path()
+
+    @property
+    def reduction_db(self) -> float:
+        """How far the echo has been lowered of late."""
+        return self._reduction.decibels
+
+    def speech(self, active: bool) -> None:
+        """Take the verdict of the voice activity detector."""
+        self._reduction.speech(active)
 
     def played(self, samples: Samples) -> None:
         """Take what was played while the next samples were captured."""
@@ -80,6 +90,7 @@ class KalmanEchoCanceller:
             return captured
         echo = np.fft.irfft((self._spectra * self._path).sum(0), 2 * FRAME)[FRAME:]
         left = (captured - echo).astype(np.float32)
+        self._reduction.add(captured, left)
         self._adapt(left, powers)
         if not np.isfinite(self._path[0, 1]):
             # Cannot happen with finite samples within full scale; but a filter gone wrong must not last.

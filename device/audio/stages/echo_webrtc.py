@@ -6,7 +6,7 @@ so it suits half duplex. For barge-in there is the adaptive filter of ``echo_kal
 
 from __future__ import annotations
 
-from device.audio.stages.echo import Playback
+from device.audio.stages.echo import Playback, Reduction
 from device.audio.stages.framed import Framed
 from device.audio.stages.webrtc import library
 from device.events import SAMPLE_RATE, Samples
@@ -28,10 +28,20 @@ class WebRtcEchoCanceller:
 
     def __init__(self) -> None:
         self._native = library().EchoCanceller(sample_rate=SAMPLE_RATE, num_channels=1)
-        self._framed = Framed(self._native.process, 2, _DELAY)
+        self._framed = Framed(self._frame, 2, _DELAY)
+        self._reduction = Reduction()
         self.latency = self._framed.latency
         self.frame = self._framed.frame
         self._playback = Playback()
+
+    @property
+    def reduction_db(self) -> float:
+        """How far the echo has been lowered of late."""
+        return self._reduction.decibels
+
+    def speech(self, active: bool) -> None:
+        """Take the verdict of the voice activity detector."""
+        self._reduction.speech(active)
 
     def played(self, samples: Samples) -> None:
         """Take what was played while the next samples were captured."""
@@ -51,3 +61,9 @@ class WebRtcEchoCanceller:
         self._native.reset()
         self._framed.reset()
         self._playback.clear()
+
+    def _frame(self, captured: Samples, played: Samples) -> Samples:
+        left: Samples = self._native.process(captured, played)
+        if played.any():
+            self._reduction.add(captured, left)
+        return left
