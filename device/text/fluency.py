@@ -195,6 +195,9 @@ def _without_repetitions(tokens: Sequence[_Token], rules: Fluency) -> list[_Toke
         kept.append(token)
         while size := _repeat_at_end(kept, rules):
             # The second copy stays with its marks; the first one's capital goes to it.
+            first, second = kept[-2 * size], kept[-size]
+            if first.text[:1].isupper():
+                kept[-size] = _Token(_capitalised(second.text), second.core)
             del kept[-2 * size : -size]
     return kept
 

@@ -22,6 +22,8 @@ LONGEST: Final = 20_000
 
 _EDGES: Final = re.compile(r"^[^\w$€£¥%°+#@&-]+|[^\w$€£¥%°+#@&]+$")
 _INVISIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b\u2060\ufeff\ue000\ue001\ud800-\udfff]")
+_TWICE: Final = re.compile(r"([,;])\1+")
+"""Moonshine writes some commas twice."""
 
 
 def clean_characters(text: str) -> str:
@@ -29,7 +31,7 @@ def clean_characters(text: str) -> str:
 
     Joiners and direction marks stay: emoji, Persian and Hebrew need them.
     """
-    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+    return _TWICE.sub(r"\1", unicodedata.normalize("NFC", _INVISIBLE.sub("", text)))
 
 
 def lexical(text: str) -> str:

@@ -1,0 +1,230 @@
+"""``dragoman caption``: caption files of recordings, and live captions of the microphone."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+import click
+
+from device.cli.common import LANGUAGE, complain, progress, settings_from
+from device.config import DirectionSettings, Pins, Profanity, Settings, Trigger
+from device.errors import DragomanError, UsageError
+from device.events import Error, Event, Final, Translation, UtteranceEnded
+from device.text.captionfiles import CaptionFormat, LiveCaptions, write_captions
+from device.text.captions import CaptionStyle, Cue, Said, captions, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@click.command(short_help="Write captions of a recording, or of the microphone.")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice([f.value for f in CaptionFormat]), help="[by --output, else srt].")
+@click.option("--from", "source", type=LANGUAGE, help="Language that is spoken [configured].")
+@click.option("--to", "target", type=LANGUAGE, help="Language of the captions [the spoken one].")
+@click.option("--both", is_flag=True, help="What was said, and its translation below it.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write [standard output]."
+)
+@click.option("--line-length", type=click.IntRange(10, 200), default=42, show_default=True, help="Characters a line.")
+@click.option("--lines", type=click.IntRange(1, 4), default=2, show_default=True, help="Lines a caption and language.")
+@click.option(
+    "--reading-speed", type=click.FloatRange(5, 60), default=17.0, show_default=True, help="Characters a second."
+)
+@click.option(
+    "--shortest",
+    type=click.FloatRange(0.3, 5),
+    default=1.0,
+    show_default=True,
+    help="Seconds a caption stays at least.",
+)
+@click.option("--profanity", type=click.Choice([p.value for p in Profanity]), help="Offensive words [configured].")
+@click.option("--live", is_flag=True, help="Write each caption as soon as it is known (for the microphone: always).")
+@click.pass_context
+def caption(
+    ctx: click.Context, file: Path | None, form: str | None, source: str | None, target: str | None, both: bool,
+    output: Path | None, line_length: int, lines: int, reading_speed: float, shortest: float, profanity: str | None,
+    live: bool,
+) -> int:  # fmt: skip
+    """Write captions of a recording of any common format; without FILE, live ones of the microphone.
+
+    \b
+    Examples:
+      dragoman caption talk.mp4 --format srt --to pt -o talk.pt.srt
+      dragoman caption talk.wav --format vtt --to pt --both
+      dragoman caption --format vtt --to pt
+    """  # noqa: D301 - \b is click's mark for lines that stay
+    loaded = settings_from(ctx)
+    if both and target is None:
+        raise UsageError("--both needs --to, the language of the translation")
+    spoken = source or loaded.directions[0].source
+    chosen = _format(form, output, default=CaptionFormat.VTT if file is None else CaptionFormat.SRT)
+    live = live or file is None
+    if live and chosen is CaptionFormat.TTML:
+        raise UsageError("TTML is one document and cannot be written live; take vtt, srt or json")
+    settings = loaded.model_copy(
+        update={
+            "directions": (DirectionSettings(source=spoken, targets=(target,) if target else ()),),
+            "speech": loaded.speech.model_copy(update={"enabled": False}),
+            "partials": loaded.partials.model_copy(update={"enabled": False}),
+            "text": loaded.text.model_copy(update={"profanity": Profanity(profanity)} if profanity else {}),
+        }
+    )
+    style = CaptionStyle(line_length=line_length, lines=lines, reading_speed=reading_speed, shortest=shortest)
+    with _Output(output) as out:
+        if not live:
+            collector = Captioner(style, target, both=both)
+            _hear_file(settings, file, collector)
+            out.write(write_captions(fit(collector.cues, style), chosen))
+            return int(collector.failed)
+        writer = LiveCaptions(chosen)
+        out.write(writer.head())
+        collector = Captioner(style, target, both=both, show=lambda cue: out.write(writer.add(cue)))
+        if file is None:
+            _hear_microphone(settings, collector)
+        else:
+            _hear_file(settings, file, collector)
+        return int(collector.failed)
+
+
+def _format(form: str | None, output: Path | None, default: CaptionFormat) -> CaptionFormat:
+    if form is not None:
+        return CaptionFormat(form)
+    if output is None:
+        return default
+    try:
+        return CaptionFormat(output.suffix.lstrip(".").lower())
+    except ValueError:
+        known = ", ".join(f.value for f in CaptionFormat)
+        raise UsageError(f"{output.name} does not tell its format; give --format ({known})") from None
+
+
+class Captioner:
+    """Makes captions of a conversation's finals and translations.
+
+    Parameters
+    ----------
+    style
+        What a caption may be.
+    target
+        The language of the captions; the spoken one where there is none.
+    both
+        Show what was said above its translation.
+    show
+        Receives each caption as soon as its utterance is answered; without it they are kept in ``cues``.
+    """
+
+    def __init__(
+        self, style: CaptionStyle, target: str | None, *, both: bool, show: Callable[[Cue], None] | None = None
+    ) -> None:
+        self._style, self._target, self._both, self._show = style, target, both, show
+        self._final: Final | None = None
+        self._translation: Translation | None = None
+        self._shown_until = 0.0
+        self.cues: list[Cue] = []
+        self.failed = False
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event of the conversation."""
+        if isinstance(event, Final):
+            self._final, self._translation = event, None
+        elif isinstance(event, Translation):
+            self._translation = event
+        elif isinstance(event, Error):
+            self.failed = True
+            complain(event.text)
+        elif isinstance(event, UtteranceEnded) and self._final is not None:
+            self._caption(self._final, self._translation)
+            self._final = None
+
+    def _caption(self, final: Final, translation: Translation | None) -> None:
+        said = Said(final.text, final.language, final.start, final.end, final.words)
+        if self._target is None:
+            cues = captions(said, self._style)
+        elif translation is None:
+            return  # its failure was told
+        elif self._both:
+            cues = captions(said, self._style, (translation.text, translation.language))
+        else:
+            cues = captions(Said(translation.text, translation.language, final.start, final.end), self._style)
+        if self._show is None:
+            self.cues += cues
+            return
+        for cue in fit(cues, self._style):
+            # What was written stays; a caption that comes too early for it begins later.
+            start = max(cue.start, self._shown_until)
+            shown = Cue(start, max(cue.end, start + 0.3), cue.lines, cue.language, cue.second_language, cue.second)
+            self._shown_until = shown.end
+            self._show(shown)
+
+
+class _Output:
+    """Standard output, or a file that appears when the first text is known."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def write(self, text: str) -> None:
+        """Write text, at once."""
+        if self._path is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
+        try:
+            if self._file is None:
+                self._file = self._path.open("w", encoding="utf-8", newline="\n")
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:
+            raise DragomanError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _hear_file(settings: Settings, file: Path | None, sink: Captioner) -> None:
+    from device.audio.files import probe, read_blocks
+    from device.engines.registry import Engines
+    from device.events import SAMPLE_RATE
+    from device.interpreter import Interpreter
+
+    assert file is not None
+    info = probe(file)
+    with Engines.open(settings) as engines, progress() as bars:
+        bar = bars.add_task(file.name, total=info.duration)
+        interpreter = Interpreter(engines, settings, sink)
+        interpreter.begin_turn(hands_free=True)
+        fed = 0
+        try:
+            for block in read_blocks(file, on_warning=complain):
+                interpreter.feed(block)
+                interpreter.keep_up()
+                fed += len(block)
+                bars.update(bar, completed=fed / SAMPLE_RATE)
+        finally:
+            interpreter.close()
+
+
+def _hear_microphone(settings: Settings, sink: Captioner) -> None:
+    from device.daemon import Daemon
+
+    settings = settings.model_copy(
+        update={
+            "mqtt": settings.mqtt.model_copy(update={"enabled": False}),
+            "controls": settings.controls.model_copy(update={"pins": Pins.NONE, "trigger": Trigger.OPEN}),
+        }
+    )
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with Daemon(settings, [sink]):
+        stopping.wait()

@@ -1,0 +1,62 @@
+import itertools
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from device.cli.caption import Captioner, caption
+from device.events import Final, Translation, UtteranceEnded
+from device.text.captions import CaptionStyle
+
+
+def said(captioner, number, text, start, end, translated=None):
+    common = {"emitted": end, "utterance": str(number), "sequence": number, "start": start, "end": end}
+    captioner(Final(text=text, language="en", **common))
+    if translated:
+        captioner(Translation(text=translated, language="pt", source_language="en", **common))
+    captioner(UtteranceEnded(emitted=end, utterance=str(number), has_text=True))
+
+
+def test_live_captions_never_stand_over_one_another():
+    shown = []
+    captioner = Captioner(CaptionStyle(), None, both=False, show=shown.append)
+    said(captioner, 1, "One moment.", 0.0, 0.2)
+    said(captioner, 2, "Here it is.", 0.4, 0.9)
+    assert [c.text for c in shown] == ["One moment.", "Here it is."]
+    assert shown[0].end <= shown[1].start < shown[1].end
+
+
+def test_captions_are_in_the_language_asked_for():
+    captioner = Captioner(CaptionStyle(), "pt", both=False)
+    said(captioner, 1, "Hello.", 0.0, 1.0, "Olá.")
+    said(captioner, 2, "This has no translation.", 2.0, 3.0)
+    assert [(c.text, c.language) for c in captioner.cues] == [("Olá.", "pt")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["x.wav", "--both"], "--to"),
+        (["x.wav", "-o", "x.foo"], "--format"),
+        (["x.wav", "--live", "--format", "ttml"], "live"),
+    ],
+)
+def test_mistakes_are_told(arguments, hint):
+    answer = CliRunner().invoke(caption, arguments)
+    assert answer.exit_code
+    assert hint in str(answer.exception)
+
+
+@pytest.mark.models
+def test_a_recording_gets_captions_in_both_languages(model_dir, recordings, tmp_path):
+    for model in ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "vad-silero"):
+        model_dir(model)
+    out = tmp_path / "tale.json"
+    file = str(recordings / "two_cities.wav")
+    answer = CliRunner().invoke(caption, [file, "--from", "en", "--to", "pt", "--both", "-o", str(out)])
+    assert answer.exit_code == 0, answer.output
+    cues = json.loads(out.read_text(encoding="utf-8"))
+    assert "best of times" in cues[0]["lines"][0]
+    assert cues[0]["translation"]["language"] == "pt"
+    assert all(a["end"] <= b["start"] for a, b in itertools.pairwise(cues))
+    assert all(len(line) <= 42 for c in cues for line in c["lines"] + c["translation"]["lines"])
