@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from device.config import Settings, read_secret, state_directory
@@ -91,6 +92,7 @@ def create_app(engines: Engines, settings: Settings) -> Starlette:
         Route(f"{jobs}/{{id}}/files", _answer(batch.files)),
         Route(f"{jobs}/{{id}}/files/{{file}}", _answer(batch.file)),
         Route(f"{jobs}/{{id}}/files/{{file}}/content", _answer(batch.content)),
+        WebSocketRoute("/{rest:path}", _no_socket),
         Route("/openapi.json", _description),
         Route("/healthz", _health),
     ]
@@ -133,6 +135,10 @@ def _answer(call: Callable[[Request], Awaitable[Response]]) -> Callable[[Request
     return endpoint
 
 
+async def _no_socket(websocket: WebSocket) -> None:
+    await websocket.send_denial_response(error_response(404, f"no socket is served at {websocket.url.path}"))
+
+
 async def _description(_request: Request) -> Response:
     return JSONResponse(description())
 
@@ -166,9 +172,24 @@ class GateKeeper:
         if path not in OPEN_PATHS and not self._gate.admits(request.headers, request.query):
             await _deny(scope, receive, send, error_response(401, "the key is missing or wrong"))
             return
+        idle = self._service.settings.server.idle
+
+        async def timely_receive() -> Message:
+            async with asyncio.timeout(idle):
+                return await receive()
+
+        async def timely_send(message: Message) -> None:
+            async with asyncio.timeout(idle):
+                await send(message)
+
         try:
             async with self._service.connection():
-                await self._app(scope, receive, send)
+                if scope["type"] == "http":
+                    await self._app(scope, timely_receive, timely_send)
+                else:
+                    await self._app(scope, receive, send)
+        except TimeoutError:
+            log.debug("a client neither read nor wrote for %g s", idle)
         except BusyError as error:
             await _deny(scope, receive, send, response_for(error))
 

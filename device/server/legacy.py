@@ -141,9 +141,6 @@ class LegacySocket:
         options = self._options
         return {"locale": options.source, "target": options.target}
 
-    async def idle(self) -> None:
-        """Do nothing: the code to close with says it."""
-
     def _hear(self, message: bytes) -> Any:
         try:
             samples = self._audio.feed(message)

@@ -45,6 +45,10 @@ class RecognitionSocket:
         try:
             async for frame in self._socket.frames():
                 await self._take(frame)
+        except TimeoutError:
+            if self._turn is not None:
+                self._turn.fail("Error", f"nothing was sent for {self._service.settings.server.idle:g} s")
+            raise
         finally:
             if self._ending is not None:
                 self._ending.cancel()
@@ -52,11 +56,6 @@ class RecognitionSocket:
                 self._turn.abandon()
 
     served: dict[str, str] = {}  # noqa: RUF012 - never changed: the first message of a turn tells it
-
-    async def idle(self) -> None:
-        """Tell a client that has been silent for too long that its turn is over."""
-        if self._turn is not None and not self._turn.over:
-            self._turn.fail("Error", f"nothing was sent for {self._service.settings.server.idle:g} s")
 
     async def _take(self, frame: Frame) -> None:
         if frame.path == "speech.config":

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 NORMAL, UNSUPPORTED, INVALID, POLICY, INTERNAL = 1000, 1003, 1007, 1008, 1011
 """Close codes (RFC 6455, 7.4.1). The SDKs give up at once on 1003 and 1007, and try again on 1011."""
+PATIENCE = 5.0
+"""Seconds for the last messages to leave."""
 LONGEST_REASON = 120
 """Bytes that fit into a close frame, with some to spare."""
 
@@ -28,10 +30,6 @@ class Room(Protocol):
 
     async def run(self) -> None:
         """Serve until the client goes."""
-        ...
-
-    async def idle(self) -> None:
-        """Say that nothing came for too long."""
         ...
 
     @property
@@ -113,20 +111,27 @@ class Socket:
                     task.result()
         except TimeoutError:
             reason = f"nothing came for {self._service.settings.server.idle:g} s"
-            await room.idle()
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told how it ends
             code, reason = _verdict(error)
         finally:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
-            if not sending.done():
+            if not sending.done() and code != POLICY:
                 with contextlib.suppress(Exception):
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(PATIENCE):
                         await self._outbox.sent()
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+        await self._close(code, reason)
+
+    async def _close(self, code: int, reason: str) -> None:
+        """Say how it ends; whoever does not take that is cut off."""
         with contextlib.suppress(Exception):
-            await self._websocket.close(code, _short(reason))
+            try:
+                async with asyncio.timeout(0 if code == POLICY else PATIENCE):
+                    await self._websocket.close(code, _short(reason))
+            except TimeoutError:
+                self._websocket.scope["state"]["abort"]()
 
     async def _send(self, message: str | bytes) -> None:
         if isinstance(message, str):

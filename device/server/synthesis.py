@@ -67,9 +67,6 @@ class SynthesisSocket:
 
     served: dict[str, str] = {}  # noqa: RUF012 - never changed: the first message of a turn tells it
 
-    async def idle(self) -> None:
-        """Do nothing: a client may keep its socket for later."""
-
     def _stop(self) -> None:
         if self._speaking is not None:
             self._speaking.cancel()
