@@ -22,7 +22,8 @@ def test_show_tells_where_each_value_came_from(dragoman, tmp_path, monkeypatch):
     file.write_text("[mqtt]\nport = 1884\n")
     monkeypatch.setenv("DRAGOMAN_LOG__LEVEL", "debug")
     _, out, _ = dragoman("--config", str(file), "--set", "mqtt.host=h", "config", "show", "--origin")
-    lines = {line.partition("=")[0].strip(): line.partition("  # ")[2] for line in out.splitlines()}
+    section = out[out.index("[mqtt]") :].split("\n[")[0] + out[out.index("[log]") :]
+    lines = {line.partition("=")[0].strip(): line.partition("  # ")[2] for line in section.splitlines()}
     assert lines["port"] == f"{file}:2"
     assert lines["level"] == "DRAGOMAN_LOG__LEVEL"
     assert lines["host"] == "--set mqtt.host"
