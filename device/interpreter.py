@@ -122,7 +122,9 @@ class Interpreter:
         return Direction(
             settings=settings,
             recognizer=engines.recognizer(settings.source),
-            translators=TextTranslator.for_targets(engines, settings.source, targets),
+            translators=TextTranslator.for_targets(
+                engines, settings.source, targets, self._settings.text.glossary
+            ),
             synthesizer=voice,
         )
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from device.engines.protocols import Translated, Translator
 from device.engines.registry import Engines
-from device.engines.routes import Route, join_sentences
+from device.engines.routes import Route, join_sentences, served_by
+from device.text.glossary import Glossary
 from device.text.sentences import split_sentences
 
 REMEMBERED = 256
@@ -77,13 +80,27 @@ class TextTranslator:
         Catalogue ids of the models on the way.
     """
 
-    def __init__(self, target: str, route: Route, legs: Sequence[Leg]) -> None:
+    def __init__(
+        self, target: str, route: Route, legs: Sequence[Leg], glossary: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
         self.target, self.route, self.models = target, route.languages, route.model_ids
         self._legs = tuple(legs)
+        pairs = list(itertools.pairwise(route.languages))
+        # The terms of the whole way, and on a way with pivots those of each leg.
+        self._terms = find_glossary(glossary or {}, route.languages[0], target)
+        self._terms_of_legs = [find_glossary(glossary or {} if len(pairs) > 1 else {}, *pair) for pair in pairs]
 
     @classmethod
-    def for_targets(cls, engines: Engines, source: str, targets: Sequence[str]) -> tuple[TextTranslator, ...]:
+    def for_targets(
+        cls,
+        engines: Engines,
+        source: str,
+        targets: Sequence[str],
+        glossary: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> tuple[TextTranslator, ...]:
         """Make a translator for each target; routes that pass through the same model share its memory.
+
+        ``glossary`` holds terms by pair, ``{"en>pt": {"gateway": "porta de ligação"}}``.
 
         Raises
         ------
@@ -97,7 +114,7 @@ class TextTranslator:
             for model in route.model_ids:
                 if model not in legs:
                     legs[model] = Leg(engines, engines.translator(model))
-            made.append(cls(target, route, [legs[m] for m in route.model_ids]))
+            made.append(cls(target, route, [legs[m] for m in route.model_ids], glossary))
         return tuple(made)
 
     def translate(self, text: str) -> TextTranslation:
@@ -105,11 +122,44 @@ class TextTranslator:
 
         The text is cut again before every leg, since a pivot may make two sentences of one.
         """
-        confidences = []
-        language = self.route[0]
-        for leg, to in zip(self._legs, self.route[1:], strict=True):
-            pieces = split_sentences(text, language)
-            answers = leg.translate([piece.strip() for piece in pieces])
-            confidences += [a.confidence for a in answers if a.confidence is not None]
-            text, language = join_sentences(pieces, [answer.text for answer in answers], to), to
+        confidences: list[float] = []
+        if self._terms:
+            pieces = split_sentences(text, self.route[0])
+            along = partial(self._along, confidences=confidences)
+            answers = [self._terms.translate(piece.strip(), along) for piece in pieces]
+            text = join_sentences(pieces, answers, self.route[-1])
+        else:
+            text = self._along(text, confidences)
         return TextTranslation(text, min(confidences, default=None))
+
+    def _along(self, text: str, confidences: list[float]) -> str:
+        language = self.route[0]
+        for leg, to, terms in zip(self._legs, self.route[1:], self._terms_of_legs, strict=True):
+            pieces = split_sentences(text, language)
+            cores = [piece.strip() for piece in pieces]
+            if terms:
+                told = partial(_told, leg, confidences=confidences)
+                answers = [terms.translate(core, told) for core in cores]
+            else:
+                translated = leg.translate(cores)
+                confidences += [a.confidence for a in translated if a.confidence is not None]
+                answers = [answer.text for answer in translated]
+            text, language = join_sentences(pieces, answers, to), to
+        return text
+
+
+def find_glossary(glossary: Mapping[str, Mapping[str, str]], source: str, target: str) -> Glossary:
+    """Return the terms from ``source`` to ``target``; a pair without regions serves all of them."""
+    terms: dict[str, str] = {}
+    for pair, listed in glossary.items():
+        a, _, b = pair.partition(">")
+        if served_by(source, a) is not None and served_by(target, b) is not None:
+            terms |= listed
+    return Glossary(terms, source, target)
+
+
+def _told(leg: Leg, sentence: str, confidences: list[float]) -> str:
+    (answer,) = leg.translate([sentence])
+    if answer.confidence is not None:
+        confidences.append(answer.confidence)
+    return answer.text

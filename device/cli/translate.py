@@ -81,15 +81,19 @@ def translate(
 
 def _translate_lines(settings: Settings, direction: DirectionSettings, *, as_json: bool) -> int:
     from device.engines.registry import Engines
+    from device.text.room import TextRoom
     from device.translation import TextTranslator
 
     with Engines.open(settings) as engines:
-        translators = TextTranslator.for_targets(engines, direction.source, direction.targets)
+        translators = TextTranslator.for_targets(
+            engines, direction.source, direction.targets, settings.text.glossary
+        )
+        room = TextRoom(settings.text)
         began = time.monotonic()
         for number, line in enumerate(_lines(sys.stdin.buffer), 1):
             for translator in translators:
                 answer = translator.translate(line)
-                one_line = " ".join(answer.text.splitlines())
+                one_line = " ".join(room.shown(answer.text, translator.target).splitlines())
                 if as_json:
                     print_json(
                         Translation(

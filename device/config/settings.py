@@ -50,6 +50,35 @@ def _topic_level(value: str) -> str:
     return _topic_part(value)
 
 
+def _glossary(value: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Refuse pairs that are none, and terms that nobody can follow."""
+    for pair, terms in value.items():
+        source, arrow, target = pair.partition(">")
+        if not arrow:
+            raise ValueError(f"expected a pair of languages such as en>pt, not {pair[:40]!r}")
+        canonical_language(source.strip())
+        canonical_language(target.strip())
+        _check_terms(terms)
+    return value
+
+
+def _check_terms(terms: dict[str, str]) -> None:
+    """Refuse terms that are empty, come twice, or lead back to themselves through others."""
+    folded: dict[str, str] = {}
+    for source, target in terms.items():
+        if not source.strip() or not target.strip():
+            raise ValueError("a glossary has no empty terms")
+        if source.strip().casefold() in folded:
+            raise ValueError(f"the glossary has {source!r} twice")
+        folded[source.strip().casefold()] = target.strip().casefold()
+    for start in folded:
+        way = [start]
+        while (following := folded.get(way[-1], way[-1])) != way[-1]:
+            if following in way:
+                raise ValueError("the glossary goes round in a circle: " + " → ".join([*way, following]))
+            way.append(following)
+
+
 Language = Annotated[str, AfterValidator(canonical_language)]
 """A BCP-47 tag such as ``en`` or ``pt-BR``, of a language that exists."""
 
@@ -186,7 +215,6 @@ class ControlSettings(Section):
     double_press: float = Field(default=0.4, ge=0.1, le=2)
     longest_turn: float = Field(default=60.0, ge=1, le=600)
     """A button that stays down longer is stuck: the turn is cut and an alert raised."""
-
 
     mute_pin: NumberOrName | None = None
     """An output that is high while the device is muted, for a lamp or another machine to read."""
@@ -332,6 +360,10 @@ class TextSettings(Section):
     profanity_words: dict[str, tuple[str, ...]] = {}
     """Further offensive words by language, ``{"en": ["dratted", "blast*"]}``; ``*`` stands for any ending, and a
     word with ``!`` before it is innocent."""
+    phrases: tuple[str, ...] = ()
+    """Names and terms that speakers are likely to say: what was heard nearly like them is written like them."""
+    glossary: Annotated[dict[str, dict[str, str]], AfterValidator(_glossary)] = {}
+    """How terms are translated, by pair of languages: ``{"en>pt": {"gateway": "porta de ligação"}}``."""
 
 
 class LogSettings(Section):

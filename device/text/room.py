@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from device.config import Profanity, TextSettings
 from device.events import SpokenWord, TextForms
 from device.text import truetext
+from device.text.phrases import PhraseList
 from device.text.profanity import ProfanityFilter
 from device.text.rules import primary
 
@@ -31,15 +32,17 @@ class TextRoom:
         self._settings = settings
         self._lock = threading.Lock()
         self._filters: dict[str, ProfanityFilter] = {}
+        self._phrases: dict[str, PhraseList] = {}
 
     def partial(self, text: str, language: str) -> Readable:
         """Return an unfinished transcript; words that were shown are not taken back as it grows."""
-        meant = truetext.display_so_far(truetext.clean_characters(text), language, self._settings)
+        heard = self._corrected(truetext.clean_characters(text), language)
+        meant = truetext.display_so_far(heard, language, self._settings)
         return Readable(self.shown(meant, language), meant)
 
     def final(self, text: str, language: str) -> Readable:
         """Return a finished transcript with its forms; both texts are empty where nobody said a word."""
-        text = truetext.clean_characters(text)
+        text = self._corrected(truetext.clean_characters(text), language)
         meant = truetext.display(text, language, self._settings)
         if not any(c.isalnum() for c in meant):
             return Readable("", "")
@@ -72,6 +75,15 @@ class TextRoom:
             return words
         shown = ((word, self.shown(word.text, language)) for word in words)
         return tuple(SpokenWord(text, word.start, word.end, word.confidence) for word, text in shown if text.strip())
+
+    def _corrected(self, text: str, language: str) -> str:
+        if not self._settings.phrases:
+            return text
+        with self._lock:
+            if language not in self._phrases:
+                self._phrases[language] = PhraseList(self._settings.phrases, language)
+            phrases = self._phrases[language]
+        return phrases.correct(text)
 
     def _filter(self, language: str) -> ProfanityFilter:
         tag = primary(language)

@@ -1,0 +1,194 @@
+"""Corrects close misses of the phrases that a speaker is likely to say: names, products, terms.
+
+A recogniser that cannot be biased writes "drag a man" where "Dragoman" was said. Every stretch of words is compared
+with every phrase, by how it is spelled and by how it sounds. A stretch is only rewritten where it is very near in
+both, and never where it is made of ordinary words that are spelled exactly as such words are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from device.text.rules import fluency, primary, tables
+
+_WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # noqa: RUF001
+SHORTEST: Final = 4
+"""Letters of the shortest phrase that is looked for: shorter ones are near too many words."""
+_MOST_EDITS: Final = 0.34
+"""Edits a letter in the spelling alone."""
+_FIRST_LETTERS: Final = 0.12
+"""What it costs that the first sounds differ."""
+_MOST_WORDS: Final = 6
+LONGEST: Final = 20_000
+"""Characters of the longest text that is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    written: str
+    count: int
+    key: str
+    sound: str
+
+
+class PhraseList:
+    """Phrases that a recogniser's text is corrected by.
+
+    Parameters
+    ----------
+    phrases
+        As they are to be written; short ones only ever get their capitals.
+    language
+        A BCP-47 tag.
+    """
+
+    def __init__(self, phrases: Sequence[str], language: str) -> None:
+        self._language = primary(language)
+        self._exact: dict[str, str] = {}
+        self._phrases: list[_Phrase] = []
+        for phrase in phrases:
+            written = " ".join(phrase.split())
+            words = _WORD.findall(written)
+            key = _key(words)
+            if not key or len(words) > _MOST_WORDS:
+                continue
+            self._exact[key] = written
+            if len(key) >= SHORTEST:
+                self._phrases.append(_Phrase(written, len(words), key, sound_of(key, self._language)))
+        self._longest = max((p.count for p in self._phrases), default=0) + 2
+
+    def correct(self, text: str) -> str:
+        """Return ``text`` with close misses of the phrases written as the phrases are."""
+        if not self._exact or len(text) > LONGEST:
+            return text
+        words = list(_WORD.finditer(text))
+        out, done, place = [], 0, 0
+        while place < len(words):
+            found = self._at(text, words, place)
+            if found is None:
+                place += 1
+                continue
+            count, written = found
+            first, last = words[place].start(), words[place + count - 1].end()
+            out += [text[done:first], written]
+            done = last
+            place += count
+        return "".join(out) + text[done:] if out else text
+
+    def _at(self, text: str, words: Sequence[re.Match[str]], place: int) -> tuple[int, str] | None:
+        """Return how many words at ``place`` are a phrase, and how it is written."""
+        best: tuple[float, int, str] | None = None
+        for count in range(1, min(self._longest, len(words) - place) + 1):
+            part = words[place : place + count]
+            between = [text[a.end() : b.start()] for a, b in itertools.pairwise(part)]
+            if any(gap.strip(" -") for gap in between):
+                break
+            key = _key([w[0] for w in part])
+            if key in self._exact:
+                return count, self._exact[key]
+            distance = self._nearest(key, count, [w[0] for w in part])
+            if distance is not None and (best is None or distance[0] < best[0]):
+                best = distance[0], count, distance[1].written
+        return None if best is None else best[1:]
+
+    def _nearest(self, key: str, count: int, words: Sequence[str]) -> tuple[float, _Phrase] | None:
+        if len(key) < SHORTEST or self._is_plain(words):
+            return None
+        best: tuple[float, _Phrase] | None = None
+        sound = ""
+        for phrase in self._phrases:
+            size = max(len(key), len(phrase.key))
+            if abs(len(key) - len(phrase.key)) > size * _MOST_EDITS or abs(count - phrase.count) > 2:
+                continue
+            sound = sound or sound_of(key, self._language)
+            limit = _limit(size, count)
+            spelled = _edits(key, phrase.key, round(_MOST_EDITS * size)) / size
+            if spelled > _MOST_EDITS or _is_inflected(key, phrase):
+                continue
+            heard = _edits(sound, phrase.sound, len(sound)) / max(len(sound), len(phrase.sound), 1)
+            distance = 0.5 * spelled + 0.5 * heard
+            if key[0] != phrase.key[0] and sound[:1] != phrase.sound[:1]:
+                distance += _FIRST_LETTERS
+            if distance < limit and (best is None or distance < best[0]):
+                best = distance, phrase
+        return best
+
+    def _is_plain(self, words: Sequence[str]) -> bool:
+        """Whether the stretch begins or ends with an ordinary word, which is no part of a misheard name."""
+        known = _ordinary(self._language)
+        return words[0].lower() in known or words[-1].lower() in known
+
+
+def _limit(size: int, count: int) -> float:
+    """Return the edits a letter, spelling and sound together, below which a stretch is taken for the phrase.
+
+    Long ones are like no other word; a single short word may well be a word of its own.
+    """
+    if size < 6:
+        return 0.1
+    if size >= 12:
+        return 0.26
+    return 0.22 if count > 1 or size >= 9 else 0.17
+
+
+def _is_inflected(key: str, phrase: _Phrase) -> bool:
+    """Whether a word is the phrase with an ending more or less: "whispers"."""
+    longer, shorter = (key, phrase.key) if len(key) > len(phrase.key) else (phrase.key, key)
+    return phrase.count == 1 and len(longer) - len(shorter) in (1, 2) and longer.startswith(shorter)
+
+
+@cache
+def _ordinary(language: str) -> frozenset[str]:
+    """Return words that are never taken for a miss of a name."""
+    rules = fluency(language)
+    if rules is None:
+        return frozenset()
+    writing = tables(language)["writing"]
+    listed = f"{writing['questions']} {writing['capitals']} {writing.get('common', '')}".split()
+    return rules.small | rules.doubled | rules.linking | rules.digits | frozenset().union(*rules.alike) | {*listed}
+
+
+def _key(words: Sequence[str]) -> str:
+    """Return the letters alone, small and without accents."""
+    plain = unicodedata.normalize("NFKD", "".join(words).lower())
+    return "".join(c for c in plain if c.isalnum())
+
+
+_SOUNDS: Final = (
+    (r"^(?:kn|gn|pn)", "n"), (r"^wr", "r"), (r"^ps", "s"), (r"^x", "s"), ("sch", "s"), ("tch", "c"), ("ph", "f"),
+    ("gh(?=[^aeiouy]|$)", ""), ("ck", "k"), ("c(?=[eiy])", "s"), ("ch", "c"), ("sh", "s"), ("th", "t"), ("qu", "k"),
+    ("[cq]", "k"), ("x", "ks"), ("z", "s"), ("g(?=[eiy])", "j"), ("w", "v"), ("y", "i"), ("h", ""), ("dg", "j"),
+)  # fmt: skip
+_VOWELS: Final = re.compile(r"[aeiou]+")
+_DOUBLED: Final = re.compile(r"(.)\1+")
+
+
+@cache
+def sound_of(key: str, language: str) -> str:  # noqa: ARG001 - the same rough sounds serve all languages so far
+    """Return how letters sound, roughly: consonants that are alike as one, vowels as one."""
+    for pattern, instead in _SOUNDS:
+        key = re.sub(pattern, instead, key)
+    return _DOUBLED.sub(r"\1", _VOWELS.sub("a", key))
+
+
+def _edits(a: str, b: str, most: int) -> int:
+    """Return how many letters must be changed, added, left out or swapped; more than ``most`` is not counted on."""
+    if a == b:
+        return 0
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        earlier, before, row = before, row, [i] + [0] * len(b)
+        for j, y in enumerate(b, 1):
+            row[j] = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                row[j] = min(row[j], earlier[j - 2] + 1)
+        if min(row) > most:
+            return most + 1
+    return row[-1]
