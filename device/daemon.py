@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from device.audio.capture import mean_of_channels, open_capture
+from device.audio.capture import open_capture
+from device.audio.frontend import FrontendOutput
 from device.audio.reports import AudioReport, Happening
 from device.config import DirectionSettings, Settings, Trigger, state_directory
 from device.controls.buttons import Buttons
 from device.controls.controller import TurnController
+from device.controls.display import Display
+from device.controls.earcons import RATE, Earcon
+from device.controls.leds import Leds
+from device.controls.panel import Panel
 from device.diagnostics import Diagnostics
+from device.ears import Ears
 from device.engines.registry import Engines
 from device.errors import DragomanError
-from device.events import Event, Samples, Sink, Speech, SpeechStarted, State, UtteranceEnded
+from device.events import Event, Sink, Speech, SpeechStarted, State, UtteranceEnded
 from device.interpreter import Interpreter
 from device.mqtt.discovery import Way
 from device.mqtt.room import MqttRoom
@@ -28,6 +34,8 @@ from device.voice import Voice
 from device.watchdog import LookAgain, Pulse
 
 log = logging.getLogger(__name__)
+
+Shown = TypeVar("Shown", bound=AbstractContextManager[Any])
 
 DRAIN = 20.0
 """Seconds that the last finals may take when the daemon stops."""
@@ -76,7 +84,6 @@ class Daemon:
             else None
         )
         self.diagnostics = Diagnostics(self._measured, self.alert, self.engines.meter, self._overruns)
-        self.voice = Voice(settings, self.changed, self._speaker_report)
 
     def start(self) -> None:
         """Load the models and begin to listen.
@@ -93,12 +100,20 @@ class Daemon:
                 rooms.callback(self.mqtt.stop)
             self.engines.preload(self.settings)
             self.interpreter = Interpreter(self.engines, self.settings, self._happened)
+            self._ears = Ears(self.settings.frontend, self.settings.endpoint, self.engines, self._heard, self.alert)
+            self.voice = Voice(self.settings, self.changed, self._speaker_report, self._ears.tap)
             self.voice.player.start()
             rooms.callback(self.voice.player.close)
+            pins = self.settings.controls.pins
+            self.leds = self._optional(rooms, "leds", lambda: Leds(self.settings.leds, pins))
+            self.display = self._optional(rooms, "display", lambda: Display(self.settings.display, pins))
+            self.panel = rooms.enter_context(
+                Panel(
+                    self.settings.panel, self.settings.controls, self._louder, self._next_language, self._toggle_mute
+                )
+            )  # fmt: skip
             rooms.callback(self._drain)
-            self._microphone = open_capture(
-                self.settings.audio, self._heard, self._microphone_report, mix=mean_of_channels
-            )
+            self._microphone = open_capture(self.settings.audio, self._ears.hear, self._microphone_report)
             rooms.callback(self._microphone.stop)
             self.controller = TurnController(
                 self.settings.controls, self._turn_began, self._turn_ended, self._button, self.alert
@@ -112,6 +127,15 @@ class Daemon:
         self._ready = True
         self.changed()
         log.info("ready")
+
+    def _optional(self, rooms: ExitStack, what: str, make: Callable[[], Shown]) -> Shown | None:
+        """Open something that people look at; without it the device works on, and says so."""
+        try:
+            shown: Shown = rooms.enter_context(make())
+        except DragomanError as error:
+            self.alert(what, str(error))
+            return None
+        return shown
 
     def stop(self) -> None:
         """Finish what somebody is saying, publish it, and let go of everything."""
@@ -166,12 +190,16 @@ class Daemon:
 
     # From the microphone to the interpreter
 
-    def _heard(self, samples: Samples) -> None:
+    def _heard(self, heard: FrontendOutput) -> None:
         self._listening.beat()
-        deaf = self._muted or self.voice.deafens
-        self.interpreter.feed(np.zeros_like(samples) if deaf else samples)
+        deaf = self._muted or (self.voice.deafens and not self._ears.full_duplex)
+        if heard.look is not None and self.controller.mode is Trigger.OPEN:
+            self.interpreter.steer(self.settings.frontend.array.looks[heard.look].direction)
+        self.interpreter.feed(np.zeros_like(heard.samples) if deaf else heard.samples, heard.azimuth)
 
     def _microphone_report(self, report: AudioReport) -> None:
+        if report.kind is Happening.FOUND:
+            self._ears.open(report)
         self._device_report("microphone", report)
 
     def _speaker_report(self, report: AudioReport) -> None:
@@ -193,13 +221,19 @@ class Daemon:
             self._direction = min(direction, len(self.settings.directions) - 1)
             self.voice.hold_back()
             self.interpreter.begin_turn(self._direction)
+        self._cue(Earcon.LISTEN)
         self.changed()
 
     def _turn_ended(self) -> None:
         with self._lock:
             self.interpreter.end_turn()
             self.voice.go_on()
+        self._cue(Earcon.DONE)
         self.changed()
+
+    def _cue(self, earcon: Earcon) -> None:
+        if self.settings.speech.earcons:
+            self.voice.cue(earcon.samples, RATE)
 
     def _button(self, name: str, action: str) -> None:
         if self.mqtt is not None:
@@ -210,6 +244,8 @@ class Daemon:
     def _happened(self, event: Event) -> None:
         if self.mqtt is not None:
             self.mqtt.sink(event)
+        if self.display is not None:
+            self.display.sink(event)
         for listener in self._listeners:
             listener(event)
         if isinstance(event, SpeechStarted):
@@ -229,6 +265,11 @@ class Daemon:
             if told == self._state:
                 return
             self._state = told
+        if self.leds is not None:
+            self.leds.show(now[0])
+        if self.display is not None:
+            self.display.show(now[0])
+        self.panel.show_muted(self._muted)
         if self.mqtt is not None:
             if self.settings.directions != self._described:
                 self._described = self.settings.directions
@@ -255,6 +296,7 @@ class Daemon:
             self._problems.add(alert)
             if alert == "microphone":
                 self._broken.add(alert)
+                self._cue(Earcon.ERROR)
         self.changed()
 
     # What is told about the device
@@ -324,4 +366,25 @@ class Daemon:
 
     def mute(self, muted: bool) -> None:
         """Stop or begin to listen at all."""
-        self._muted = muted
+        if muted != self._muted:
+            self._muted = muted
+            self._cue(Earcon.MUTED if muted else Earcon.UNMUTED)
+
+    # What the panel changes
+
+    def _louder(self, change: float) -> None:
+        self.voice.player.volume += change
+        self.changed()
+
+    def _next_language(self, step: int) -> None:
+        languages = list(self.settings.panel.languages or self._ways()[0].choices)
+        if not languages:
+            return
+        now = next(iter(self.settings.directions[0].targets), None)
+        at = (languages.index(now) + step) % len(languages) if now in languages else 0
+        self.redirect(0, targets=(languages[at],), speak=None, voice=None)
+        self.changed()
+
+    def _toggle_mute(self) -> None:
+        self.mute(not self._muted)
+        self.changed()

@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from device.audio.outputs import Tap
 from device.audio.playback import Player
 from device.audio.reports import OnReport
 from device.config import Settings
-from device.events import Speech
+from device.events import Samples, Speech
 
 
 class Voice:
@@ -23,9 +24,13 @@ class Voice:
         Called, on the player's thread, when the device begins or stops to speak.
     on_report
         Is told about the speaker.
+    tap
+        Receives everything that is played (see `Player`).
     """
 
-    def __init__(self, settings: Settings, on_change: Callable[[], None], on_report: OnReport) -> None:
+    def __init__(
+        self, settings: Settings, on_change: Callable[[], None], on_report: OnReport, tap: Tap | None = None
+    ) -> None:
         self._half_duplex, self._tail = settings.speech.half_duplex, settings.speech.tail
         self._on_change = on_change
         self._lock = threading.Lock()
@@ -33,7 +38,8 @@ class Voice:
         self._last: list[Speech] = []
         self._deaf_until = 0.0
         self._speaking = False
-        self.player = Player(settings.audio, settings.speech.volume, self._playing, on_report)
+        self._cueing = False
+        self.player = Player(settings.audio, settings.speech.volume, self._playing, on_report, tap)
 
     @property
     def speaking(self) -> bool:
@@ -54,6 +60,19 @@ class Voice:
             if self._held is not None:
                 self._held.append(speech)
                 return
+        self._play(speech)
+
+    def cue(self, samples: Samples, rate: int) -> None:
+        """Play a short sound that is no speech, unless there is speech: the microphone goes on listening."""
+        if not self.player.playing:
+            self._cueing = True
+            self.player.play(samples, rate)
+
+    def _play(self, speech: Speech) -> None:
+        if self._cueing:
+            self._cueing = False
+            if self.player.playing:  # the player has told that it plays, and will not tell again
+                self._playing(True)
         self.player.play(speech.samples, speech.sample_rate)
 
     def repeat(self) -> bool:
@@ -61,7 +80,7 @@ class Voice:
         with self._lock:
             again = list(self._last)
         for speech in again:
-            self.player.play(speech.samples, speech.sample_rate)
+            self._play(speech)
         return bool(again)
 
     def hold_back(self) -> None:
@@ -76,7 +95,7 @@ class Voice:
         with self._lock:
             held, self._held = self._held or [], None
         for speech in held:
-            self.player.play(speech.samples, speech.sample_rate)
+            self._play(speech)
 
     def silence(self) -> None:
         """Be silent at once, and forget what was held back."""
@@ -86,6 +105,11 @@ class Voice:
         self.player.stop()
 
     def _playing(self, playing: bool) -> None:
+        if playing and self._cueing:
+            return
+        self._cueing = False
+        if self._speaking == playing:
+            return
         self._speaking = playing
         if not playing:
             self._deaf_until = time.monotonic() + self._tail

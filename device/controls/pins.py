@@ -87,11 +87,11 @@ def _reason(error: Exception) -> str:
 def mock_factory() -> Any:
     """Return this process's mock pins (a ``gpiozero.pins.mock.MockFactory``)."""
     global _mock  # noqa: PLW0603 - one set of pins a process, as on a real board
-    from gpiozero.pins.mock import MockFactory
+    from gpiozero.pins.mock import MockFactory, MockPWMPin
 
     with _lock:
         if _mock is None:
-            _mock = MockFactory()
+            _mock = MockFactory(pin_class=MockPWMPin)
         return _mock
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from gpiozero import Device
-from gpiozero.pins.mock import MockPin
+from gpiozero.pins.mock import MockPWMPin
 
 from device.config import ButtonSettings, ControlSettings, Pins, Trigger
 from device.controls import Buttons, TurnController, mock_press, mock_release
@@ -169,7 +169,7 @@ def test_presses_are_refused_when_nobody_listens_and_releases_never(told, monkey
     assert "faster than anything can follow" in caplog.text
 
 
-class HeldPin(MockPin):
+class HeldPin(MockPWMPin):
     """A pin whose contact is pressed before anybody looks: the pull resistor does not win."""
 
     def _set_pull(self, value):
