@@ -102,6 +102,7 @@ class Interpreter:
         self._emitting = threading.Lock()
         self._outgoing: deque[Event] = deque()
         self._began: float | None = None
+        self._azimuth: float | None = None
         self._frames = 0
         self._rest = np.zeros(0, np.float32)
         self._ring: deque[tuple[Samples, bool]] = deque(maxlen=round(2 * SAMPLE_RATE / FRAME))
@@ -163,9 +164,13 @@ class Interpreter:
             self._end_utterance()
         self._flush()
 
-    def feed(self, samples: Samples) -> None:
-        """Hear ``samples``: 16 kHz mono float32, any number of them. Returns quickly."""
+    def feed(self, samples: Samples, azimuth: float | None = None) -> None:
+        """Hear ``samples``: 16 kHz mono float32, any number of them. Returns quickly.
+
+        ``azimuth`` is where they come from, in degrees, where an array knows.
+        """
         with self._lock:
+            self._azimuth = azimuth
             if self._began is None:
                 self._began = time.monotonic() - len(samples) / SAMPLE_RATE
             samples = np.concatenate((self._rest, samples)) if len(self._rest) else samples
@@ -174,6 +179,12 @@ class Interpreter:
                 self._frame(samples[i : i + FRAME])
             self._rest = samples[whole:].copy()
         self._flush()
+
+    def steer(self, direction: int) -> None:
+        """Take it that whoever talks next in this turn talks in ``direction``; what is being said stays as it is."""
+        with self._lock:
+            if self._turn is not None:
+                self._turn = direction
 
     def now(self) -> float:
         """Return the seconds since the start of the audio."""
@@ -236,6 +247,8 @@ class Interpreter:
         if utterance is not None and utterance is self._open:
             if voiced:
                 utterance.speech_end = self._endpointer.end * FRAME
+                if self._azimuth is not None:
+                    utterance.azimuths.append(self._azimuth)
             self._consider_partial(utterance)
 
     def _begin(self) -> Utterance:
@@ -495,7 +508,7 @@ class Interpreter:
             Final(
                 emitted=0.0, utterance=utterance.id, sequence=0, text=heard.shown, forms=heard.forms,
                 language=direction.settings.source, start=utterance.begins, end=utterance.ends,
-                direction=utterance.direction, confidence=recognition.confidence,
+                direction=utterance.direction, azimuth=utterance.azimuth, confidence=recognition.confidence,
                 timings={"endpoint": (utterance.noticed - utterance.speech_end) / SAMPLE_RATE, "asr": cost},
                 words=self._text.words(
                     _timed(recognition, utterance.start / SAMPLE_RATE), direction.settings.source

@@ -86,6 +86,8 @@ class Utterance:
     clauses: dict[str, Clause] = field(default_factory=dict)
     spoken: Spoken | None = None
     posted: deque[Event] = field(default_factory=deque)
+    azimuths: list[float] = field(default_factory=list)
+    """Where the speech came from, in degrees, as often as it was measured."""
     sequence: int = 0
     outstanding: int = 0
     """Parts of the answer (translations, speech) that are still being made."""
@@ -123,6 +125,13 @@ class Utterance:
             (self._samples[i : i + FRAME].copy(), bool(self._voiced[i // FRAME]))
             for i in range(first, self.length, FRAME)
         ]
+
+    @property
+    def azimuth(self) -> float | None:
+        """The mean direction of the speech, in degrees from -180 to 180, where it was measured."""
+        if not self.azimuths:
+            return None
+        return float(np.degrees(np.angle(np.mean(np.exp(1j * np.radians(self.azimuths))))))
 
     @property
     def begins(self) -> float:

@@ -33,7 +33,7 @@ from device.audio.array.geometry import Geometry, load_geometry
 from device.audio.array.processor import ArrayProcessor
 from device.audio.array.stft import Analysis, Synthesis
 from device.audio.frontend import Frontend
-from device.audio.frontend_settings import EchoSettings, FrontendSettings, GainSettings
+from device.config.frontend import EchoSettings, FrontendSettings, GainSettings
 from device.config import EndpointSettings
 from device.engines.asr_sherpa import load as load_recognizer
 from device.engines.protocols import Recognizer, VoiceActivity
@@ -306,13 +306,14 @@ class _Whole:
         settings = FrontendSettings(echo=EchoSettings(enabled=True), gain=GainSettings(enabled=True))
         alone = dataclasses.replace(geometry, channels=tuple(range(geometry.size)), loopback=())
         self._frontend = Frontend(settings, alone, channels=geometry.size)
-        self._quiet = 1e-5 * np.random.default_rng(0).standard_normal(BLOCK).astype(np.float32)
+        self._random = np.random.default_rng(0)
         self.trace: list[Weights] | None = None
         self.direction: Direction | None = None
 
     def process(self, block: NDArray[np.float32]) -> Samples:
         # Something is played, too quiet to freeze the array: the echo canceller must work as hard as ever.
-        out = self._frontend.process(block, self._quiet[: len(block)])
+        played = (1e-5 * self._random.standard_normal(len(block))).astype(np.float32)
+        out = self._frontend.process(block, played)
         self.direction = None if out.azimuth is None else Direction(out.azimuth, out.confidence)
         return out.samples
 

@@ -75,6 +75,8 @@ def configuration(example: str) -> str:
 def _default(key: str) -> str:
     value = Settings().model_dump(mode="json")
     for name in key.split("."):
+        if value == []:  # a list of tables that is empty by default
+            return ""
         value = value[name] if isinstance(value, dict) else value[0][name]
     return "" if value is None else f"`{json.dumps(value)}`"
 

@@ -23,7 +23,7 @@ from device.audio.array.health import ArrayHealth
 from device.audio.array.processor import LATENCY, ArrayProcessor
 from device.audio.array.sectors import Sector, Sectors
 from device.audio.array.stft import HOP
-from device.audio.frontend_settings import ArraySettings, FrontendSettings
+from device.config.frontend import ArraySettings, FrontendSettings
 from device.audio.resample import Resampler
 from device.audio.stages.agc import AutomaticGain
 from device.audio.stages.base import Stage

@@ -27,17 +27,22 @@ LOW = 0.06
 _CLOCK_PERIOD = 0.02
 
 
+Tap = Callable[[Samples, int], None]
+"""Receives what is played, and its sample rate, in the moment in which the device takes it."""
+
+
 class Feed:
     """Samples on their way to an output: pushed by the player, pulled by the device.
 
     The lock is held for moments only, so the device's callback does not wait on anything that computes.
     """
 
-    def __init__(self, rate: int, volume: float, on_low: Callable[[], None]) -> None:
+    def __init__(self, rate: int, volume: float, on_low: Callable[[], None], tap: Tap | None = None) -> None:
         self.rate = rate
         self.volume = volume
         self._played_volume = volume
         self._on_low = on_low
+        self._tap = tap
         self._lock = threading.Lock()
         self._parts: deque[Samples] = deque()
         self._held = 0
@@ -70,6 +75,8 @@ class Feed:
         with self._lock:
             if not self._held:
                 self._played_volume = self.volume
+                if self._tap is not None:
+                    self._tap(np.zeros(frames, np.float32), self.rate)
                 return None
             enough = self.seconds > LOW
             out = self._take(frames)
@@ -86,6 +93,8 @@ class Feed:
         self._played_volume = self.volume
         if low:
             self._on_low()
+        if self._tap is not None:
+            self._tap(out, self.rate)
         return out
 
     def _take(self, frames: int) -> Samples:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from device.audio.capture import FILE_PREFIX, FIRST_RETRY, LAST_RETRY, REPORT_EVERY
 from device.audio.files import WavWriter
-from device.audio.outputs import CLOCK_RATE, LOW, ClockOutput, DeviceOutput, Feed, Output
+from device.audio.outputs import CLOCK_RATE, LOW, ClockOutput, DeviceOutput, Feed, Output, Tap
 from device.audio.portaudio import portaudio
 from device.audio.reports import AudioReport, Happening, OnReport, ignore
 from device.audio.resample import Resampler
@@ -65,6 +65,8 @@ class Player:
         Told true before the first sample of an utterance is heard, false when the last one has been.
     on_event
         Receives ``FOUND``, ``LOST``, ``DROPPED`` and ``UNDERRUN``, on the player's thread.
+    tap
+        Receives everything that is played, silence too, on the device's thread: an echo canceller's reference.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class Player:
         volume: float = 1.0,
         on_playing: OnPlaying = lambda _playing: None,
         on_event: OnReport = ignore,
+        tap: Tap | None = None,
     ) -> None:
         self._settings = settings
         self._volume = volume
         self._on_playing = on_playing
         self._on_event = on_event
+        self._tap = tap
         self._mail: queue.SimpleQueue[_Chunk | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._generation = self._stream_generation = 0
@@ -288,7 +292,7 @@ class Player:
             portaudio.rescan(urgent=False)
         try:
             output = self._make_output()
-            feed = Feed(output.rate, self._volume, lambda: self._mail.put(None))
+            feed = Feed(output.rate, self._volume, lambda: self._mail.put(None), self._tap)
             output.begin(feed)
         except DragomanError as error:
             self._lose(str(error))

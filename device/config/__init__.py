@@ -10,6 +10,7 @@ from device.config.loading import (
     state_directory,
 )
 from device.config.problems import ConfigError, Problem
+from device.config.section import Section
 from device.config.settings import (
     AudioSettings,
     ButtonSettings,
@@ -26,7 +27,6 @@ from device.config.settings import (
     PartialSettings,
     Pins,
     Profanity,
-    Section,
     ServerSettings,
     Settings,
     SpeechSettings,

@@ -8,9 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from device.config.frontend import FrontendSettings
 from device.config.languages import canonical_language
+from device.config.section import Section
 
 
 def _number_or_name(value: object) -> object:
@@ -88,12 +90,6 @@ UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 NumberOrName = Annotated[int | str, BeforeValidator(_number_or_name)]
 
 
-class Section(BaseModel):
-    """Base of every table of the configuration: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class ModelSettings(Section):
     """Where models live and which to prefer."""
 
@@ -101,7 +97,7 @@ class ModelSettings(Section):
     """The model store; by default ``$STATE_DIRECTORY/models`` under systemd, else the user's data folder."""
     offline: bool = False
     """Never fetch; a missing model is an error that names ``dragoman models import``."""
-    prefer: dict[str, str] = {}
+    prefer: dict[str, str] = Field(default_factory=dict)
     """Catalogue ids to use instead of the catalogue's choice, by task and language:
     ``{"asr:en": "asr-moonshine-base-en"}``."""
     threads: int = Field(default=0, ge=0, le=64)
@@ -357,12 +353,12 @@ class TextSettings(Section):
     """Put capitals and marks where the recogniser writes none."""
     profanity: Profanity = Profanity.RAW
     """In transcripts, translations and captions; what is masked or removed is not spoken either."""
-    profanity_words: dict[str, tuple[str, ...]] = {}
+    profanity_words: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Further offensive words by language, ``{"en": ["dratted", "blast*"]}``; ``*`` stands for any ending, and a
     word with ``!`` before it is innocent."""
     phrases: tuple[str, ...] = ()
     """Names and terms that speakers are likely to say: what was heard nearly like them is written like them."""
-    glossary: Annotated[dict[str, dict[str, str]], AfterValidator(_glossary)] = {}
+    glossary: Annotated[dict[str, dict[str, str]], AfterValidator(_glossary)] = Field(default_factory=dict)
     """How terms are translated, by pair of languages: ``{"en>pt": {"gateway": "porta de ligação"}}``."""
 
 
@@ -381,6 +377,7 @@ class Settings(Section):
     partials: PartialSettings = PartialSettings()
     speech: SpeechSettings = SpeechSettings()
     audio: AudioSettings = AudioSettings()
+    frontend: FrontendSettings = FrontendSettings()
     controls: ControlSettings = ControlSettings()
     panel: PanelSettings = PanelSettings()
     leds: LedSettings = LedSettings()

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from device.config import EndpointSettings, ModelSettings, Settings
+from device.engines import mt_apertium
 from device.engines.memory import give_back, share_one_heap
 from device.engines.protocols import LanguageIdentifier, Recognizer, Synthesizer, Translator, VoiceActivity
 from device.engines.routes import Route, find_route
@@ -28,6 +29,7 @@ ADAPTERS = {
     "whisper-ct2": "device.engines.asr_whisper",
     "ctranslate2": "device.engines.mt_ctranslate",
     "bergamot": "device.engines.bergamot",
+    "apertium": "device.engines.mt_apertium",
     "piper": "device.engines.tts_piper",
     "silero": "device.engines.vad_silero",
 }
@@ -129,6 +131,10 @@ class Engines:
         translator: Translator = self._load(self._installed(model_id))
         return translator
 
+    def folder(self, model_id: str) -> Path:
+        """Return the folder of an installed model that is no engine of its own (noise suppression)."""
+        return self._store.path(model_id)
+
     def vad(self, settings: EndpointSettings) -> VoiceActivity:
         """Return a new voice activity detector for one conversation."""
         models = self.installed("vad")
@@ -145,10 +151,10 @@ class Engines:
 
     def installed(self, task: str) -> list[Model]:
         """Return the installed models for ``task``, best first."""
-        return sorted(
-            (m for m in map(self._store.catalogue.__getitem__, self._store.installed()) if m.task == task),
-            key=lambda m: -m.quality,
-        )
+        models = [m for m in map(self._store.catalogue.__getitem__, self._store.installed()) if m.task == task]
+        if task == "mt":
+            models += mt_apertium.installed_pairs()
+        return sorted(models, key=lambda m: -m.quality)
 
     def _choose(self, task: str, language: str) -> Model:
         preferred = self._settings.prefer.get(f"{task}:{language}") or self._settings.prefer.get(
@@ -167,6 +173,8 @@ class Engines:
         raise DragomanError(f"no {what} for {language!r} is installed; {hint}")
 
     def _installed(self, model_id: str) -> Model:
+        if pair := next((m for m in mt_apertium.installed_pairs() if m.id == model_id), None):
+            return pair
         model = self._store.catalogue[model_id]
         self._store.path(model.id)
         return model
@@ -176,7 +184,9 @@ class Engines:
             lock = self._locks.setdefault(model.id, threading.Lock())
         with lock:
             if model.id not in self._loaded:
-                self._loaded[model.id] = self._adapter(model)(model, self._store.path(model.id), self._threads)
+                # The system's packages keep what Apertium needs.
+                path = mt_apertium.MODES if model.engine == "apertium" else self._store.path(model.id)
+                self._loaded[model.id] = self._adapter(model)(model, path, self._threads)
             return self._loaded[model.id]
 
     def _adapter(self, model: Model) -> Callable[[Model, Path, Any], Any]:

@@ -13,7 +13,7 @@ from device.audio.array.calibration import Calibration
 from device.audio.array.doa import angle_between
 from device.audio.array.geometry import load_geometry
 from device.audio.frontend import Frontend, array_geometry
-from device.audio.frontend_settings import (
+from device.config.frontend import (
     ArraySettings,
     EchoSettings,
     FrontendSettings,

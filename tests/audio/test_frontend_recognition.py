@@ -8,7 +8,7 @@ import pytest
 
 from device.audio.array.geometry import load_geometry
 from device.audio.frontend import Frontend
-from device.audio.frontend_settings import EchoSettings, FrontendSettings
+from device.config.frontend import EchoSettings, FrontendSettings
 from device.config import EndpointSettings
 from device.engines.asr_sherpa import load as load_recognizer
 from device.engines.vad_silero import load as load_vad

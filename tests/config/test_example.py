@@ -46,6 +46,8 @@ def test_example_shows_the_defaults():
                 compare(shown[key], default[key], f"{path}.{key}")
         elif isinstance(default, list) and default and isinstance(default[0], dict):
             compare(shown[0], default[0], path)
+        elif default == [] and shown and isinstance(shown[0], dict):
+            pass  # a list of tables that is empty by default is shown by one of them
         elif default is not None:
             assert shown == default, path
 
@@ -55,6 +57,7 @@ def test_example_shows_the_defaults():
 def test_example_values_are_all_right(tmp_path):
     file = tmp_path / "dragoman.toml"
     text = commented_keys(EXAMPLE.read_text(encoding="utf-8")).replace("tls = false", "tls = true")
+    text = text.replace('geometry = "respeaker-4mic"', "")  # excludes the microphones of an array of one's own
     file.write_text(text, encoding="utf-8")
     assert isinstance(load(file, environ={}), Loaded)
 

@@ -8,7 +8,7 @@ import soxr
 
 from device.audio.alerts import Fault
 from device.audio.frontend import Frontend
-from device.audio.frontend_settings import ArraySettings, FrontendSettings
+from device.config.frontend import ArraySettings, FrontendSettings
 from tests.audio.array.scenes import plane_wave, scene, sisdr, square, stream
 
 SETTINGS = FrontendSettings(array=ArraySettings(postfilter=False), highpass=False)

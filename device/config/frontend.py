@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from device.config import Section
+from device.config.section import Section
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
