@@ -1,0 +1,150 @@
+"""Text to speech on sockets: what the SDKs need, in their order, and each document in the voice it names."""
+
+import numpy as np
+import pytest
+
+from device.server.replies import ticks
+from device.server.wave import Format
+from tests.server.conftest import bodies
+
+PATH = "/tts/cognitiveservices/websocket/v1"
+ALL = {f"{name}Enabled": True for name in ("wordBoundary", "punctuationBoundary", "sentenceBoundary", "bookmark")}
+
+
+def ssml(text, voice="en-US-BobNeural"):
+    space = 'xmlns="http://www.w3.org/2001/10/synthesis"'
+    return f'<speak {space} xml:lang="en-US"><voice name="{voice}">{text}</voice></speak>'
+
+
+@pytest.fixture
+def say(served, dial):
+    client = dial(served, PATH)
+
+    def ask(text, name="raw-16khz-16bit-mono-pcm", options=ALL, request="ab" * 16, voice="en-US-BobNeural"):
+        client.request = request
+        audio = {"outputFormat": name, "metadataOptions": options}
+        client.text("synthesis.context", {"synthesis": {"audio": audio}})
+        head = f"Path:ssml\r\nX-RequestId:{request}\r\nContent-Type:application/ssml+xml\r\n\r\n"
+        client.socket.send(head + ssml(text, voice))
+
+    ask.client = client
+    return ask
+
+
+def metadata(messages):
+    return [item for body in bodies(messages, "audio.metadata") for item in body["Metadata"]]
+
+
+def test_a_request_has_everything_in_the_order_that_the_sdks_need(say):
+    say("Hello there.")
+    messages = say.client.turn()
+    paths = [path for path, _ in messages]
+    assert paths[:2] == ["turn.start", "response"]
+    assert paths.index("audio") < len(paths) - 2
+    assert metadata(messages)[-1]["Type"] == "SessionEnd"
+    assert paths[-2:] == ["audio.metadata", "turn.end"]
+
+
+def test_every_sound_carries_the_streams_name(say):
+    say("Hello there.")
+    streams, announced = set(), None
+    while (frame := say.client.receive()).path != "turn.end":
+        if frame.path == "audio":
+            streams.add(frame.headers["x-streamid"])
+        elif frame.path == "response":
+            announced = frame.json()["audio"]["streamid"]
+    assert streams == {announced}
+
+
+def test_the_session_lasts_as_long_as_the_sound(say):
+    say("Hello there. <break time='700ms'/> Again.")
+    messages = say.client.turn()
+    samples = Format().decode(b"".join(bodies(messages, "audio")))
+    end = metadata(messages)[-1]["Data"]["Offset"]
+    assert end == pytest.approx(ticks(len(samples) / 16_000), abs=20_000)
+
+
+def test_words_signs_sentences_and_bookmarks_are_told_with_their_times(say):
+    say("Hello, you. <bookmark mark='m'/>Bye.")
+    found = metadata(say.client.turn())
+    texts = [(i["Data"]["text"]["BoundaryType"], i["Data"]["text"]["Text"]) for i in found if "text" in i["Data"]]
+    assert texts == [
+        ("SentenceBoundary", "Hello, you."), ("WordBoundary", "Hello"), ("PunctuationBoundary", ","),
+        ("WordBoundary", "you"), ("PunctuationBoundary", "."), ("SentenceBoundary", "Bye."), ("WordBoundary", "Bye"),
+        ("PunctuationBoundary", "."),
+    ]  # fmt: skip
+    bookmark = next(i for i in found if i["Type"] == "Bookmark")["Data"]
+    bye = next(i for i in found if i["Data"].get("text", {}).get("Text") == "Bye.")["Data"]
+    assert bookmark == {"Offset": bye["Offset"], "Bookmark": "m"}
+
+
+def test_only_what_was_asked_for_is_told(say):
+    say("Hello, you.", options={"wordBoundaryEnabled": "true", "sessionEndEnabled": "false"})
+    found = metadata(say.client.turn())
+    assert {i["Type"] for i in found} == {"WordBoundary"}
+    assert {i["Data"]["text"]["BoundaryType"] for i in found} == {"WordBoundary"}
+
+
+def test_one_connection_serves_request_after_request(say):
+    for number in range(3):
+        say("Hello.", request=f"{number:032x}")
+        assert say.client.turn()
+
+
+def test_a_faster_pace_takes_less_time(say):
+    lengths = []
+    for rate in ("1", "2"):
+        say(f"<prosody rate='{rate}'>Hello there.</prosody>")
+        lengths.append(len(b"".join(bodies(say.client.turn(), "audio"))))
+    assert lengths[1] == pytest.approx(lengths[0] / 2, rel=0.02)
+
+
+def test_a_pitch_changes_no_duration(say):
+    lengths = []
+    for pitch in ("1", "+20%"):
+        say(f"<prosody pitch='{pitch}'>Hello there.</prosody>")
+        lengths.append(len(b"".join(bodies(say.client.turn(), "audio"))))
+    assert lengths[1] == pytest.approx(lengths[0], rel=0.02)
+
+
+def test_volume(say):
+    say("<prosody volume='50'>Hello there.</prosody>")
+    samples = Format().decode(b"".join(bodies(say.client.turn(), "audio")))
+    assert np.abs(samples).max() == pytest.approx(0.05, abs=0.002)
+
+
+def test_text_may_come_in_pieces(served, dial):
+    client = dial(served, PATH)
+    client.text("synthesis.context", {"synthesis": {"input": {"bidirectionalStreamingMode": True}}})
+    for piece in ("Hello ", "there."):
+        client.socket.send(f"Path:text.piece\r\nX-RequestId:{client.request}\r\nContent-Type:text/plain\r\n\r\n{piece}")
+    client.text("text.end")
+    client.turn()
+    assert served.engines.tts.asked == ["Hello there."]
+
+
+def test_speech_stops_when_the_client_says_so(say):
+    say("Hello. " * 2000)
+    say.client.until("audio")
+    say.client.text("synthesis.control", {"action": "stop"})
+    assert len(bodies(say.client.turn(), "audio")) < 1500
+
+
+def test_the_nearest_voice_is_named(say):
+    say("Olá.", voice="pt-PT-RaquelNeural")
+    assert bodies(say.client.turn(), "turn.start")[0]["served"] == {"voice": "pt-BR-AnaNeural"}
+
+
+@pytest.mark.parametrize(
+    ("text", "voice", "name", "reason"),
+    [
+        ("<audio src='x'/>", "en-US-BobNeural", "raw-16khz-16bit-mono-pcm", "<audio>"),
+        ("Hallo", "de-DE-KatjaNeural", "raw-16khz-16bit-mono-pcm", "installed: pt-BR-AnaNeural, en-US-BobNeural"),
+        ("Hello", "en-US-BobNeural", "raw-16khz-16bit-mono-truesilk", "formats: raw-8khz"),
+    ],
+)
+def test_what_cannot_be_said_closes_with_the_reason(say, closed, text, voice, name, reason):
+    say(text, voice=voice, name=name)
+    code, said = closed(say.client)
+    assert code == 1007
+    assert reason in said
