@@ -99,6 +99,10 @@ class Daemon:
                 self.mqtt.start()
                 rooms.callback(self.mqtt.stop)
             self.engines.preload(self.settings)
+            if self.settings.server.enabled:
+                from device.server.serve import Server  # a large part of the program, which most devices do without
+
+                rooms.enter_context(Server(self.engines, self.settings))
             self.interpreter = Interpreter(self.engines, self.settings, self._happened)
             self._ears = Ears(self.settings.frontend, self.settings.endpoint, self.engines, self._heard, self.alert)
             self.voice = Voice(self.settings, self.changed, self._speaker_report, self._ears.tap)
