@@ -65,15 +65,17 @@ def make_certificates(folder: Path, names: Sequence[str]) -> Files:
             _make_authority(files)
         authority = x509.load_pem_x509_certificate(files.ca.read_bytes())
         ca_key = serialization.load_pem_private_key(files.ca_key.read_bytes(), None)
+        if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
+            raise DragomanError(f"{files.ca_key}: not a key that this command made")
         key = ec.generate_private_key(ec.SECP256R1())
         found = [_general_name(name) for name in names]
         builder = (
             _builder(_named(names[0]), authority.subject, key.public_key(), timedelta(days=DAYS))
             .add_extension(x509.SubjectAlternativeName(found), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
-        assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
         certificate = builder.sign(ca_key, hashes.SHA256())
         _write_key(files.key, key)
         chain = certificate.public_bytes(serialization.Encoding.PEM) + files.ca.read_bytes()

@@ -1,0 +1,68 @@
+"""TLS with a certificate authority of the owner's own."""
+
+import ssl
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from device.cli import main
+from device.errors import DragomanError
+from device.server.certificates import make_certificates
+
+
+def trusting(files):
+    context = ssl.create_default_context(cafile=str(files.ca))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
+
+
+def test_a_second_port_speaks_tls_to_whoever_trusts_the_authority(serve, tmp_path):
+    files = make_certificates(tmp_path / "tls", ["localhost", "127.0.0.1"])
+    address = serve(tls_port=0)
+    plain, secure = address.server.addresses
+    assert plain.startswith("http://")
+    assert httpx.get(f"{secure}/healthz", verify=trusting(files)).text == "ok"
+    path = "/stt/speech/universal/v2"
+    with connect(secure.replace("https", "wss") + path, ssl=trusting(files)) as socket:
+        assert socket.response.status_code == 101
+    with pytest.raises(httpx.ConnectError, match="certificate"):
+        httpx.get(f"{secure}/healthz")
+
+
+def test_the_owners_own_certificate_is_used(serve, tmp_path):
+    files = make_certificates(tmp_path / "own", ["127.0.0.1"])
+    address = serve(tls_port=0, cert_file=str(files.certificate), cert_key_file=str(files.key))
+    assert httpx.get(f"{address.server.addresses[1]}/healthz", verify=trusting(files)).text == "ok"
+
+
+def test_without_a_certificate_the_way_to_one_is_told(serve):
+    with pytest.raises(DragomanError, match="dragoman tls init"):
+        serve(tls_port=0)
+
+
+def test_a_damaged_certificate_is_told_in_one_line(serve, tmp_path):
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate")
+    with pytest.raises(DragomanError, match=r"bad\.pem"):
+        serve(tls_port=0, cert_file=str(bad), cert_key_file=str(bad))
+
+
+def test_a_new_certificate_keeps_the_authority(tmp_path):
+    first = make_certificates(tmp_path, ["a.local"])
+    authority, certificate = first.ca.read_bytes(), first.certificate.read_bytes()
+    again = make_certificates(tmp_path, ["a.local", "westus.stt.speech.microsoft.com"])
+    assert again.ca.read_bytes() == authority
+    assert again.certificate.read_bytes() != certificate
+    assert again.key.stat().st_mode & 0o077 == 0
+    assert again.ca_key.stat().st_mode & 0o077 == 0
+
+
+def test_the_command_says_what_to_trust(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([f"--set=state_directory={tmp_path}", "tls", "init", "--region", "westus", "--name", "10.1.2.3"])
+    assert ended.value.code == 0
+    assert str(tmp_path / "tls" / "ca.pem") in capsys.readouterr().out
+    names = ssl._ssl._test_decode_cert(str(tmp_path / "tls" / "server.pem"))["subjectAltName"]
+    assert ("DNS", "westus.stt.speech.microsoft.com") in names
+    assert ("IP Address", "10.1.2.3") in names
