@@ -23,7 +23,7 @@ import numpy as np
 from device.audio.endpoint import Change, Endpointer, quietest_point
 from device.config import DirectionSettings, Settings
 from device.engines.plausibility import plausible
-from device.engines.protocols import Recognition, Recognizer, Synthesizer
+from device.engines.protocols import LanguageIdentifier, Recognition, Recognizer, Synthesizer
 from device.engines.registry import Engines
 from device.engines.scheduler import Priority
 from device.errors import DragomanError
@@ -44,6 +44,7 @@ from device.events import (
 )
 from device.text.clauses import split_clauses
 from device.text.room import TextRoom
+from device.text.rules import primary
 from device.translation import TextTranslator
 from device.utterance import FRAME, Clause, Settled, Spoken, Utterance
 
@@ -53,6 +54,8 @@ PAUSE = 0.16
 """Seconds of silence after which the end of the utterance is worked out ahead of time."""
 FIRST_PARTIAL = 0.65
 """Seconds of speech before the first partial."""
+IDENTIFIED_AFTER = 1.2
+"""Seconds of audio from which the language is told, where two are spoken; until then nothing is shown."""
 CUT_FROM = 0.6
 """An utterance that is too long is cut after this share of its length, at the quietest point."""
 MAX_WAITING = 16
@@ -78,7 +81,7 @@ class Interpreter:
     engines
         Loaded models and the scheduler that runs them, shared with other conversations.
     settings
-        ``directions``, ``endpoint``, ``partials``, ``speech`` and ``text`` are used.
+        ``directions``, ``identify``, ``endpoint``, ``partials``, ``speech`` and ``text`` are used.
     sink
         Receives every event in order, one at a time, on whichever thread made it.
 
@@ -94,6 +97,7 @@ class Interpreter:
         self._text = TextRoom(settings.text)
         self._vad = engines.vad(settings.endpoint)
         self._directions = [self._load(engines, d) for d in settings.directions]
+        self._identifier = self._load_identifier(engines)
         endpoint = settings.endpoint
         self._endpointer = Endpointer(FRAME / SAMPLE_RATE, endpoint.min_speech, endpoint.silence, PAUSE)
         self._id = uuid.uuid4().hex[:8]
@@ -128,6 +132,19 @@ class Interpreter:
             ),
             synthesizer=voice,
         )
+
+    def _load_identifier(self, engines: Engines) -> LanguageIdentifier | None:
+        """Load what tells the two languages of a conversation apart, where that is asked for."""
+        sources = {primary(d.settings.source) for d in self._directions}
+        if not self._settings.identify or len(sources) < 2:
+            return None
+        identifier = engines.identifier()
+        if identifier is None or not sources <= identifier.languages:
+            raise DragomanError(
+                f"no installed model tells {' and '.join(sorted(sources))} apart; "
+                "run `dragoman models pull asr-whisper-base`"
+            )
+        return identifier
 
     # What comes in
 
@@ -377,19 +394,41 @@ class Interpreter:
             return recognition
         return dataclasses.replace(recognition, text="", words=())
 
+    def _identify(self, utterance: Utterance, length: int, *, final: bool) -> bool:
+        """Choose an utterance's direction by its language; false while there is too little to tell by."""
+        enough = round(IDENTIFIED_AFTER * SAMPLE_RATE)
+        if self._identifier is None or utterance.identified >= min(length, enough):
+            return True
+        if not final and length < enough:
+            return False
+        with self._meter.stage("lid") as call:
+            call.audio = length / SAMPLE_RATE
+            heard = dict(self._identifier.detect_language(utterance.audio(length)))
+        shares = [heard.get(primary(d.settings.source), 0.0) for d in self._directions]
+        with self._lock:
+            if utterance.identified < min(length, enough):
+                utterance.identified = length
+                chosen = max(range(len(shares)), key=shares.__getitem__)
+                if chosen != utterance.direction and shares[chosen]:
+                    direction = self._directions[chosen]
+                    utterance.direction = chosen
+                    utterance.session = direction.recognizer.session(direction.settings.source)
+        return True
+
     def _partial_pass(self, utterance: Utterance, length: int) -> None:
         began = time.monotonic()
         try:
-            if not utterance.closed:
+            if not utterance.closed and self._identify(utterance, length, final=False):
                 self._guess(utterance, length, self._recognize(utterance, length, final=False), settled=False)
         finally:
             utterance.pass_cost = time.monotonic() - began
             utterance.pass_running = False
 
     def _settled_pass(self, utterance: Utterance, length: int, future: Future[Recognition]) -> None:
-        # A streaming session can be finished only once, and its answer so far costs next to nothing.
-        final = not self._directions[utterance.direction].recognizer.incremental
         try:
+            self._identify(utterance, length, final=True)
+            # A streaming session can be finished only once, and its answer so far costs next to nothing.
+            final = not self._directions[utterance.direction].recognizer.incremental
             recognition = self._recognize(utterance, length, final=final)
         except BaseException as error:
             future.set_exception(error)
@@ -526,6 +565,10 @@ class Interpreter:
         length = utterance.speech_end - utterance.start + round(PAUSE * SAMPLE_RATE / FRAME) * FRAME
         length = min(length, utterance.length)
         settled = utterance.settled
+        if self._identifier is not None:
+            if settled is not None and not settled.job.cancel():
+                settled.recognition.exception()  # it may be choosing the direction
+            self._identify(utterance, length, final=True)
         incremental = self._directions[utterance.direction].recognizer.incremental
         if settled is not None and settled.length == length and not incremental and not settled.job.cancel():
             # It runs already or is done: to wait is never longer than to begin again.

@@ -78,6 +78,8 @@ class Utterance:
     """The sample at which the end was noticed."""
     last_pass: int = 0
     """Length that the newest partial covered."""
+    identified: int = 0
+    """Length of what its language was told by, where that is asked for."""
     pass_running: bool = False
     pass_cost: float = 0.0
     """Seconds the last partial took."""

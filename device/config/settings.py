@@ -372,6 +372,8 @@ class Settings(Section):
     """Everything that can be configured, by room."""
 
     directions: tuple[DirectionSettings, ...] = Field(default=(DirectionSettings(),), min_length=1, max_length=2)
+    identify: bool = False
+    """Tell by ear which of two directions is spoken, so that one open microphone serves both."""
     models: ModelSettings = ModelSettings()
     endpoint: EndpointSettings = EndpointSettings()
     partials: PartialSettings = PartialSettings()
