@@ -29,8 +29,9 @@ class Pitch:
 
     def detect_language(self, samples):
         self.lengths.append(len(samples))
-        peak = np.argmax(np.abs(np.fft.rfft(samples))) * 16_000 / len(samples)
-        german = 0.9 if peak > 1250 else 0.1
+        power = np.abs(np.fft.rfft(samples)) ** 2
+        split = 1250 * len(samples) // 16_000
+        german = 0.9 if power[split:].sum() > 0.5 * power[:split].sum() else 0.1
         return [("fr", 0.95), ("de", german), ("en", 1 - german)]
 
 
