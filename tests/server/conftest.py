@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -24,6 +27,10 @@ from device.server.frames import parse_binary, parse_text, write_binary, write_t
 from device.server.serve import Server
 from device.server.wave import wave_header
 from tests.support.engines import BeepVoice, SmallEngines, UpperTranslator
+
+if FUZZ := os.environ.get("FUZZ"):
+    settings.register_profile("fuzz", max_examples=int(FUZZ), deadline=None, suppress_health_check=list(HealthCheck))
+    settings.load_profile("fuzz")
 
 
 def model(task, id_, **more):
@@ -106,11 +113,10 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             overrides |= {"text.numbers": False, "text.punctuation": False, "text.fluent": False}
             overrides |= {f"server.{name}": value for name, value in server.items()}
             overrides |= {f"endpoint.{name}": value for name, value in (endpoint or {}).items()}
-            settings = load_settings(None, overrides)
             if engines is None:
                 engines = ServedEngines()
                 stack.callback(engines.close)
-            running = Server(engines, settings)
+            running = Server(engines, load_settings(None, overrides))
             stack.enter_context(running)
             return Address(running, engines)
 
@@ -193,3 +199,12 @@ def closed():
             return (error.rcvd.code, error.rcvd.reason) if error.rcvd else (1006, "")
 
     return read
+
+
+def wait_for(true):
+    pause = threading.Event()
+    for _ in range(200):
+        if true():
+            return
+        pause.wait(0.05)
+    raise AssertionError("it did not happen")

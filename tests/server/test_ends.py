@@ -16,7 +16,7 @@ from device.server import outbox
 from device.server.frames import write_binary
 from device.server.serve import Server
 from device.server.wave import wave_header
-from tests.server.conftest import ServedEngines, bodies
+from tests.server.conftest import ServedEngines, bodies, wait_for
 from tests.support.engines import silence, speak
 
 KEY = "a-key-of-the-owner"
@@ -320,15 +320,6 @@ def test_a_final_does_not_wait_for_the_partials_of_others(serve, dial):
     quiet.end()
     assert bodies(quiet.turn(), "speech.phrase")
     engines.close()
-
-
-def wait_for(true):
-    pause = threading.Event()
-    for _ in range(200):
-        if true():
-            return
-        pause.wait(0.05)
-    raise AssertionError("it did not happen")
 
 
 def test_too_large_a_body_is_refused_before_it_is_read(serve):

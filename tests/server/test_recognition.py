@@ -10,7 +10,7 @@ import pytest
 from device.engines.protocols import Recognition, Word
 from device.server.frames import write_binary
 from device.server.wave import wave_header
-from tests.server.conftest import ServedEngines, bodies
+from tests.server.conftest import ServedEngines, bodies, wait_for
 from tests.support.engines import silence, speak
 
 UNIVERSAL = "/stt/speech/universal/v2"
@@ -340,16 +340,7 @@ def test_a_client_that_goes_leaves_nothing_behind(served, dial):
         client.context({})
         client.audio(speak("one two three"))
         client.socket.close()
-    assert_gone(served)
-
-
-def assert_gone(served):
-    gone = threading.Event()
-    for _ in range(100):
-        if not served.service.connections:
-            return
-        gone.wait(0.05)
-    raise AssertionError("a connection was left open")
+    wait_for(lambda: not served.service.connections)
 
 
 def test_sockets_tell_their_request_id_when_they_open(served, dial):
