@@ -3,6 +3,8 @@
 # make test            every test, with the real models
 # make test FAST=1     the quick loop: no models, no servers
 # make bench           speed, latency, memory and accuracy; also written to build/bench.json
+# make bench-server    how many conversations the server holds at once; also in build/bench-server.json
+# make fuzz            100,000 strange inputs to the server (COUNT=n for n of each kind)
 # make lint            ruff and mypy
 # make format          let ruff write the code's layout
 # make lock            resolve all dependencies anew and pin them in constraints.txt
@@ -13,7 +15,7 @@ PYTHON_VENV := .venv/bin/python
 DRAGOMAN := .venv/bin/dragoman
 PYTEST_ARGS ?=
 
-.PHONY: help demo test bench lint format lock readme setup clean
+.PHONY: help demo test bench bench-server fuzz lint format lock readme setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -38,6 +40,14 @@ endif
 bench: setup
 	@$(PYTHON_VENV) -m tools.models tests
 	@$(PYTHON_VENV) -m tools.bench $(if $(QUICK),--quick)
+
+bench-server: setup
+	@$(PYTHON_VENV) -m tools.models tests
+	@$(PYTHON_VENV) -m tools.bench_server
+
+fuzz: setup
+	FUZZ=$(or $(COUNT),10000) $(PYTHON_VENV) -m pytest tests/server tests/text/test_ssml.py --timeout 7200 \
+		-k "any or whatever or come_apart or body_holds or pieces_of or every_answer"
 
 lint: setup
 	$(PYTHON_VENV) -m ruff check .
