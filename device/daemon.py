@@ -98,7 +98,7 @@ class Daemon:
             if self.mqtt is not None:
                 self.mqtt.start()
                 rooms.callback(self.mqtt.stop)
-            self.engines.preload(self.settings)
+            self._load_models()
             if self.settings.server.enabled:
                 from device.server.serve import Server  # a large part of the program, which most devices do without
 
@@ -131,6 +131,13 @@ class Daemon:
         self._ready = True
         self.changed()
         log.info("ready")
+
+    def _load_models(self) -> None:
+        try:
+            self.engines.preload(self.settings)
+        except DragomanError as error:
+            self.alert("models", str(error))  # which stands at the broker until a start succeeds
+            raise
 
     def _optional(self, rooms: ExitStack, what: str, make: Callable[[], Shown]) -> Shown | None:
         """Open something that people look at; without it the device works on, and says so."""

@@ -87,7 +87,22 @@ class Engines:
         self.close()
 
     def preload(self, settings: Settings) -> None:
-        """Load, side by side, every model that the settings' directions need."""
+        """Load, side by side, every model that the settings' directions need.
+
+        Raises
+        ------
+        DragomanError
+            One is not installed, or cannot be loaded; damaged ones are named.
+        """
+        try:
+            self._preload(settings)
+        except DragomanError as error:
+            if damaged := [model for model in self._store.begun() if not self._store.is_installed(model)]:
+                names = " ".join(damaged)
+                raise DragomanError(f"{error}; damaged or incomplete: run `dragoman models pull {names}`") from None
+            raise
+
+    def _preload(self, settings: Settings) -> None:
         wanted: list[Callable[[], object]] = []
         for direction in settings.directions:
             speak = direction.speak or next(iter(direction.targets), None)
