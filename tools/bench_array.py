@@ -33,8 +33,8 @@ from device.audio.array.geometry import Geometry, load_geometry
 from device.audio.array.processor import ArrayProcessor
 from device.audio.array.stft import Analysis, Synthesis
 from device.audio.frontend import Frontend
-from device.config.frontend import EchoSettings, FrontendSettings, GainSettings
 from device.config import EndpointSettings
+from device.config.frontend import EchoSettings, FrontendSettings, GainSettings
 from device.engines.asr_sherpa import load as load_recognizer
 from device.engines.protocols import Recognizer, VoiceActivity
 from device.engines.vad_silero import load as load_vad

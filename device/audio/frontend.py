@@ -23,12 +23,12 @@ from device.audio.array.health import ArrayHealth
 from device.audio.array.processor import LATENCY, ArrayProcessor
 from device.audio.array.sectors import Sector, Sectors
 from device.audio.array.stft import HOP
-from device.config.frontend import ArraySettings, FrontendSettings
 from device.audio.resample import Resampler
 from device.audio.stages.agc import AutomaticGain
 from device.audio.stages.base import Stage
 from device.audio.stages.faults import made_finite
 from device.audio.stages.highpass import HighPass
+from device.config.frontend import ArraySettings, FrontendSettings
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from device.audio.array.calibrate import Measurement
     from device.audio.array.geometry import Geometry
-    from device.config import AudioSettings
+    from device.config import AudioSettings, Settings
 
 
 @click.command()
@@ -75,14 +75,13 @@ def calibrate(
         click.echo(f'written to {path}; use it with frontend.array.calibration = "{path}"')
 
 
-def _geometry(settings: object, name: str | None) -> Geometry:
+def _geometry(settings: Settings, name: str | None) -> Geometry:
     from device.audio.array.geometry import load_geometry
     from device.audio.frontend import array_geometry
 
     if name is not None:
         return load_geometry(name)
-    frontend = getattr(settings, "frontend", None)
-    geometry = array_geometry(frontend.array) if frontend is not None else None
+    geometry = array_geometry(settings.frontend.array)
     if geometry is None:
         raise DragomanError("no array is configured: name one with --array, or set frontend.array.geometry")
     return geometry

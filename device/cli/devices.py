@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from device.cli.calibrate import calibrate
 from device.cli.common import print_json, settings_from
 from device.errors import DragomanError
 
@@ -52,6 +53,9 @@ def devices(ctx: click.Context, as_json: bool) -> None:
     for name, value in (("audio.input", audio.input), ("audio.output", audio.output)):
         if _is_stand_in(value):
             click.echo(f"{name} is {value}: no device is used.")
+
+
+devices.add_command(calibrate)
 
 
 def _is_stand_in(value: str | int | None) -> bool:

@@ -8,8 +8,8 @@ import pytest
 
 from device.audio.array.geometry import load_geometry
 from device.audio.frontend import Frontend
-from device.config.frontend import EchoSettings, FrontendSettings
 from device.config import EndpointSettings
+from device.config.frontend import EchoSettings, FrontendSettings
 from device.engines.asr_sherpa import load as load_recognizer
 from device.engines.vad_silero import load as load_vad
 from tools.bench_array import normalise

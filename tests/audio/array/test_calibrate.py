@@ -145,3 +145,22 @@ def test_the_command_names_swapped_channels_and_writes_nothing(tmp_path):
     assert isinstance(result.exception, DragomanError)
     assert [0, 1] in json.loads(result.output)["swapped"]
     assert not output.exists()
+
+
+def test_the_command_is_part_of_devices():
+    from device.cli.devices import devices
+
+    assert devices.commands["calibrate"] is calibrate
+
+
+@pytest.mark.e2e
+def test_the_command_records_from_the_configured_microphone(tmp_path):
+    sound = plane_wave(load_geometry("respeaker-4mic"), chirp(3.0), 45.0)
+    sound[:, 3] = 0
+    soundfile.write(tmp_path / "mic.wav", sound, 16000)
+    invocation = Invocation(overrides={"audio.input": f"file:{tmp_path / 'mic.wav'}"})
+    arguments = ["--array", "respeaker-4mic", "--seconds", "1.5", "--azimuth", "45", "-o", str(tmp_path / "c.toml")]
+    result = CliRunner().invoke(calibrate, arguments, obj=invocation)
+    assert result.exit_code == 0, result.output
+    assert "channel 3: dead" in result.output
+    assert Calibration.load(tmp_path / "c.toml").dead == (3,)
