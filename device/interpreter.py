@@ -550,7 +550,7 @@ class Interpreter:
                 direction=utterance.direction, azimuth=utterance.azimuth, confidence=recognition.confidence,
                 timings={"endpoint": (utterance.noticed - utterance.speech_end) / SAMPLE_RATE, "asr": cost},
                 words=self._text.words(
-                    _timed(recognition, utterance.start / SAMPLE_RATE), direction.settings.source
+                    _timed(recognition, utterance.start / SAMPLE_RATE), heard, direction.settings.source
                 ),
             ),
         )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Self
 import click
 
 from device.cli.common import LANGUAGE, complain, progress, settings_from
-from device.config import DirectionSettings, Pins, Profanity, Settings, Trigger
+from device.config import DirectionSettings, Pins, Profanity, Redaction, Settings, Trigger
 from device.errors import DragomanError, UsageError
 from device.events import Error, Event, Final, Translation, UtteranceEnded
 from device.text.captionfiles import CaptionFormat, LiveCaptions, write_captions
@@ -43,12 +43,18 @@ if TYPE_CHECKING:
     help="Seconds a caption stays at least.",
 )
 @click.option("--profanity", type=click.Choice([p.value for p in Profanity]), help="Offensive words [configured].")
+@click.option(
+    "--redact",
+    multiple=True,
+    type=click.Choice([r.value for r in Redaction]),
+    help="Leave out; may be given again [configured].",
+)
 @click.option("--live", is_flag=True, help="Write each caption as soon as it is known (for the microphone: always).")
 @click.pass_context
 def caption(
     ctx: click.Context, file: Path | None, form: str | None, source: str | None, target: str | None, both: bool,
     output: Path | None, line_length: int, lines: int, reading_speed: float, shortest: float, profanity: str | None,
-    live: bool,
+    redact: tuple[str, ...], live: bool,
 ) -> int:  # fmt: skip
     """Write captions of a recording of any common format; without FILE, live ones of the microphone.
 
@@ -66,12 +72,15 @@ def caption(
     live = live or file is None
     if live and chosen is CaptionFormat.TTML:
         raise UsageError("TTML is one document and cannot be written live; take vtt, srt or json")
+    text: dict[str, object] = {"profanity": Profanity(profanity)} if profanity else {}
+    if redact:
+        text["redact"] = tuple(map(Redaction, redact))
     settings = loaded.model_copy(
         update={
             "directions": (DirectionSettings(source=spoken, targets=(target,) if target else ()),),
             "speech": loaded.speech.model_copy(update={"enabled": False}),
             "partials": loaded.partials.model_copy(update={"enabled": False}),
-            "text": loaded.text.model_copy(update={"profanity": Profanity(profanity)} if profanity else {}),
+            "text": loaded.text.model_copy(update=text),
         }
     )
     style = CaptionStyle(line_length=line_length, lines=lines, reading_speed=reading_speed, shortest=shortest)

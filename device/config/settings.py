@@ -342,6 +342,17 @@ class Profanity(StrEnum):
     TAGGED = "tagged"
 
 
+class Redaction(StrEnum):
+    """What can be taken out of text, since it tells who somebody is."""
+
+    PHONE = "phone"
+    CARD = "card"
+    EMAIL = "email"
+    IBAN = "iban"
+    ID = "id"
+    ADDRESS = "address"
+
+
 class TextSettings(Section):
     """How what was said is written."""
 
@@ -356,6 +367,8 @@ class TextSettings(Section):
     profanity_words: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Further offensive words by language, ``{"en": ["dratted", "blast*"]}``; ``*`` stands for any ending, and a
     word with ``!`` before it is innocent."""
+    redact: tuple[Redaction, ...] = ()
+    """What is taken out of transcripts, translations, captions and speech."""
     phrases: tuple[str, ...] = ()
     """Names and terms that speakers are likely to say: what was heard nearly like them is written like them."""
     glossary: Annotated[dict[str, dict[str, str]], AfterValidator(_glossary)] = Field(default_factory=dict)

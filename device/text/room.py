@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Final
 
 from device.config import Profanity, TextSettings
 from device.events import SpokenWord, TextForms
 from device.text import truetext
+from device.text.numbers import write_numbers
 from device.text.phrases import PhraseList
 from device.text.profanity import ProfanityFilter
 from device.text.rules import primary
+
+_UNSPOKEN: Final = str.maketrans("", "", "[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,13 @@ class TextRoom:
         """Return an unfinished transcript; words that were shown are not taken back as it grows."""
         heard = self._corrected(truetext.clean_characters(text), language)
         meant = truetext.display_so_far(heard, language, self._settings)
-        return Readable(self.shown(meant, language), meant)
+        shown = meant
+        if self._settings.redact:
+            # Digits that are said one by one must be seen as the number that they may become.
+            from device.text.redaction import redact_so_far
+
+            shown = redact_so_far(write_numbers(meant, language), language, self._settings.redact)
+        return Readable(self._filtered(shown, language), meant)
 
     def final(self, text: str, language: str) -> Readable:
         """Return a finished transcript with its forms; both texts are empty where nobody said a word."""
@@ -46,11 +56,13 @@ class TextRoom:
         meant = truetext.display(text, language, self._settings)
         if not any(c.isalnum() for c in meant):
             return Readable("", "")
-        itn = truetext.itn(text, language, self._settings)
+        written = truetext.itn(text, language, self._settings)
+        itn = self._redacted(written, language)
         masked = Profanity.MASKED if self._settings.profanity is Profanity.RAW else self._settings.profanity
         shown = self.shown(meant, language)
         forms = TextForms(
-            lexical=truetext.lexical(text),
+            # A number that is hidden must not be read from its words.
+            lexical=truetext.lexical(text) if itn == written else itn,
             itn=itn,
             masked_itn=self._filter(language).apply(itn, masked),
             display=shown,
@@ -59,22 +71,35 @@ class TextRoom:
 
     def shown(self, text: str, language: str) -> str:
         """Return a transcript or translation as people may read it."""
-        if self._settings.profanity is Profanity.RAW:
-            return text
-        return self._filter(language).apply(text, self._settings.profanity)
+        return self._filtered(self._redacted(text, language), language)
 
     def spoken(self, text: str, language: str) -> str:
         """Return a translation as it may be spoken: what is masked in writing is not said."""
+        text = self._redacted(text, language).translate(_UNSPOKEN)
         if self._settings.profanity in (Profanity.MASKED, Profanity.REMOVED):
             return self._filter(language).apply(text, Profanity.REMOVED)
         return text
 
-    def words(self, words: tuple[SpokenWord, ...], language: str) -> tuple[SpokenWord, ...]:
-        """Return a final's words as people may read them."""
+    def words(self, words: tuple[SpokenWord, ...], heard: Readable, language: str) -> tuple[SpokenWord, ...]:
+        """Return a final's words as people may read them; none where something in the text is hidden."""
+        if self._redacted(heard.meant, language) != heard.meant or (heard.forms and "[" in heard.forms.lexical):
+            return ()
         if self._settings.profanity is Profanity.RAW:
             return words
         shown = ((word, self.shown(word.text, language)) for word in words)
         return tuple(SpokenWord(text, word.start, word.end, word.confidence) for word, text in shown if text.strip())
+
+    def _redacted(self, text: str, language: str) -> str:
+        if not self._settings.redact:
+            return text
+        from device.text.redaction import redact  # numbering plans are large, and few ask for them
+
+        return redact(text, language, self._settings.redact)
+
+    def _filtered(self, text: str, language: str) -> str:
+        if self._settings.profanity is Profanity.RAW:
+            return text
+        return self._filter(language).apply(text, self._settings.profanity)
 
     def _corrected(self, text: str, language: str) -> str:
         if not self._settings.phrases:

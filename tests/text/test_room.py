@@ -37,10 +37,31 @@ def test_what_is_masked_in_writing_is_not_spoken():
 
 def test_words_with_times_hide_what_the_text_hides():
     words = (SpokenWord("that", 0, 1), SpokenWord("shit", 1, 2), SpokenWord("works", 2, 3))
-    removed = TextRoom(TextSettings(profanity=Profanity.REMOVED)).words(words, "en")
-    masked = TextRoom(TextSettings(profanity=Profanity.MASKED)).words(words, "en")
-    assert [w.text for w in removed] == ["that", "works"]
-    assert [w.text for w in masked] == ["that", "****", "works"]
+    for mode, left in ((Profanity.REMOVED, ["that", "works"]), (Profanity.MASKED, ["that", "****", "works"])):
+        room = TextRoom(TextSettings(profanity=mode))
+        assert [w.text for w in room.words(words, room.final("That shit works.", "en"), "en")] == left
+
+
+def test_a_number_that_is_hidden_cannot_be_read_anywhere():
+    room = TextRoom(TextSettings(redact=("phone", "card", "email")))
+    said = "Call me at two oh two four five six one one one one."
+    heard = room.final(said, "en")
+    assert heard.shown == heard.forms.display == "Call me at [phone]."
+    assert "[phone]" in heard.forms.lexical
+    assert "two" not in f"{heard.forms.lexical} {heard.forms.itn} {heard.forms.masked_itn}"
+    words = tuple(SpokenWord(word, 0, 1) for word in said.split())
+    assert room.words(words, heard, "en") == ()
+    assert room.spoken("Ligue para 202-456-1111.", "en") == "Ligue para phone."
+    for count in range(len(said.split())):
+        shown = room.partial(" ".join(said.split()[:count]), "en").shown
+        assert not any(digits in shown for digits in ("202", "456", "111", "two oh two", "four five six"))
+
+
+def test_what_is_not_redacted_keeps_its_words():
+    room = TextRoom(TextSettings(redact=("phone",)))
+    heard = room.final("That is fine.", "en")
+    words = (SpokenWord("That", 0, 1),)
+    assert room.words(words, heard, "en") == words
 
 
 def test_regions_of_a_language_share_its_words():

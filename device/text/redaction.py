@@ -1,0 +1,169 @@
+"""Takes out what tells who somebody is: telephone and card numbers, accounts, identity numbers, addresses.
+
+Every pattern is checked, so that prices, years and part numbers stay: cards by their check digit (ISO/IEC 7812,
+Luhn), accounts by theirs (ISO 13616), identity numbers by each country's rule (python-stdnum), telephone numbers
+by the numbering plans of the language's countries (libphonenumber).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, Final
+
+import phonenumbers
+from stdnum import iban, luhn
+from stdnum.br import cpf
+from stdnum.de import idnr
+from stdnum.es import dni, nie
+from stdnum.fr import nir
+from stdnum.gb import nhs
+from stdnum.it import codicefiscale
+from stdnum.pt import cc, nif
+from stdnum.us import ssn
+
+from device.config import Redaction
+from device.text.rules import primary
+
+LONGEST: Final = 100_000
+"""Characters of a text that are looked at together; a longer one is cut between lines or words."""
+
+Span = tuple[int, int, Redaction]
+
+_EMAIL: Final = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+    r"|(?<!\w)[\w+-]{2,64}(?: (?:dot|ponto|punto|point|punkt) [\w+-]{1,64}){0,3}"
+    r" (?:at|arroba|arobase|ät|chiocciola) [\w-]{2,63}"
+    r"(?: (?:dot|ponto|punto|point|punkt) [\w-]{2,20}){0,2} (?:dot|ponto|punto|point|punkt)"
+    r" (?:com|org|net|edu|gov|io|eu|info|pt|br|es|fr|de|it|uk|ch|at|nl|ca)(?!\w)",
+    re.IGNORECASE,
+)
+"""As it is written, and as it is said: "jane dot doe at example dot com"."""
+_CARD: Final = re.compile(r"(?<![\d.,-])\d(?:[ -]?\d){12,18}(?![\d-])")
+_IBAN: Final = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?!\w)", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"(?<![\w.,-])\d(?:[ .\-/]?\d){6,17}(?: ?[A-Z](?!\w))?(?![\w-])", re.IGNORECASE)
+_TAX_CODE: Final = re.compile(r"(?<!\w)(?:[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|[XYZ]\d{7}[A-Z])(?!\w)", re.IGNORECASE)
+
+_IDS: Final[dict[str, tuple[Any, ...]]] = {
+    "en": (ssn, nhs), "pt": (cpf, nif, cc), "es": (dni, nie), "fr": (nir,), "de": (idnr,), "it": (codicefiscale,),
+}  # fmt: skip
+_REGIONS: Final = {
+    "en": ("US", "GB"), "pt": ("PT", "BR"), "es": ("ES", "MX"), "fr": ("FR",), "de": ("DE",), "it": ("IT",),
+    "nl": ("NL",), "pl": ("PL",), "zh": ("CN",), "ja": ("JP",), "ru": ("RU",), "uk": ("UA",), "ca": ("ES",),
+    "gl": ("ES",),
+}  # fmt: skip
+_NAME: Final = r"(?:[A-ZÀ-Þ][\w'’-]{0,29}|\d{1,3}[a-z]{2})"  # noqa: RUF001
+_LINK: Final = r"(?:(?:de|da|do|das|dos|del|la|las|los|el|du|des|le|les|di|della|degli|d'|l') ?)"
+_NAMES: Final = rf"{_LINK}{{0,2}}{_NAME}(?: {_LINK}{{0,2}}{_NAME}){{0,3}}"
+_ADDRESSES: Final = {
+    "en": rf"\d{{1,5}}[a-z]? {_NAMES}? ?\b(?i:street|st|avenue|ave|road|rd|lane|drive|boulevard|court|square)\b",
+    "pt": rf"\b(?i:rua|avenida|av\.|travessa|praça|largo|estrada|alameda) {_NAMES},? (?:n\.?º? ?)?\d{{1,5}}\b",
+    "es": rf"\b(?i:calle|avenida|avda\.|plaza|paseo|carrera) {_NAMES},? (?:n\.?º? ?)?\d{{1,5}}\b",
+    "fr": rf"\d{{1,5}}(?: bis| ter)?,? (?i:rue|avenue|boulevard|place|chemin|impasse|allée|quai) {_NAMES}",
+    "de": rf"\b{_NAME}(?:straße|strasse|str\.|weg|platz|allee|gasse) \d{{1,4}}[a-z]?\b",
+    "it": rf"\b(?i:via|viale|piazza|corso|largo|vicolo) {_NAMES},? \d{{1,5}}\b",
+}
+"""Names in an address begin with a capital."""
+_RUN: Final = re.compile(r"\d(?:[ .\-()/]{0,2}\d){2,}")
+
+
+def redact(text: str, language: str, kinds: Iterable[Redaction]) -> str:
+    """Return ``text`` with what ``kinds`` names replaced by the kind in brackets: ``[phone]``."""
+    kinds = frozenset(kinds)
+    if not kinds or not text:
+        return text
+    return "".join(_redact(piece, primary(language), kinds) for piece in _pieces(text))
+
+
+def redact_so_far(text: str, language: str, kinds: Iterable[Redaction]) -> str:
+    """Do the same with text that still grows: every row of digits is hidden, since it may become a number."""
+    kinds = frozenset(kinds)
+    return _RUN.sub("[…]", redact(text, language, kinds)) if kinds else text
+
+
+def _pieces(text: str) -> Iterator[str]:
+    while len(text) > LONGEST:
+        cut = max(text.rfind("\n", 0, LONGEST), text.rfind(" ", 0, LONGEST)) + 1 or LONGEST
+        yield text[:cut]
+        text = text[cut:]
+    yield text
+
+
+def _redact(text: str, language: str, kinds: frozenset[Redaction]) -> str:
+    found: list[Span] = []
+    for kind, find in _FINDERS.items():
+        if kind in kinds:
+            for start, end in find(text, language):
+                if all(end <= a or start >= b for a, b, _ in found):
+                    found.append((start, end, kind))
+    out, done = [], 0
+    for start, end, kind in sorted(found):
+        out += [text[done:start], f"[{kind.value}]"]
+        done = end
+    return "".join(out) + text[done:]
+
+
+def _emails(text: str, language: str) -> Iterator[tuple[int, int]]:  # noqa: ARG001
+    return (m.span() for m in _EMAIL.finditer(text))
+
+
+def _cards(text: str, language: str) -> Iterator[tuple[int, int]]:  # noqa: ARG001
+    for match in _CARD.finditer(text):
+        digits = re.sub(r"\D", "", match[0])
+        if luhn.is_valid(digits) and digits[0] in "3456" and len(set(digits)) > 1:
+            yield match.span()
+
+
+def _ibans(text: str, language: str) -> Iterator[tuple[int, int]]:  # noqa: ARG001
+    for match in _IBAN.finditer(text):
+        # What follows an account may look like more of it: "… 0154 at the bank".
+        parts = match[0].split(" ")
+        for count in range(len(parts), 0, -1):
+            said = " ".join(parts[:count])
+            if iban.is_valid(said):
+                yield match.start(), match.start() + len(said)
+                break
+
+
+def _ids(text: str, language: str) -> Iterator[tuple[int, int]]:
+    checks = _IDS.get(language, ())
+    for pattern in (_TAX_CODE, _NUMBER):
+        for match in pattern.finditer(text):
+            # A letter after a number may be a word of the sentence: "501 964 843 e …".
+            for said in dict.fromkeys((match[0], re.sub(r" ?[A-Za-z]$", "", match[0]))):
+                if any(check.is_valid(said) for check in checks) and not re.fullmatch(r"\d{7,8}", said):
+                    yield match.start(), match.start() + len(said)
+                    break
+
+
+def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
+    for region in _REGIONS.get(language, ("ZZ",)):
+        for match in phonenumbers.PhoneNumberMatcher(
+            text, region, leniency=phonenumbers.Leniency.VALID, max_tries=10_000
+        ):
+            yield match.start, match.end
+    # Seven digits in two groups, as numbers inside one town are said.
+    for local in re.finditer(r"(?<![\w.,$€£-])\d{3}-\d{4}(?![\w-])", text):
+        yield local.span()
+
+
+@cache
+def _address(language: str) -> re.Pattern[str] | None:
+    return re.compile(_ADDRESSES[language]) if language in _ADDRESSES else None
+
+
+def _addresses(text: str, language: str) -> Iterator[tuple[int, int]]:
+    pattern = _address(language)
+    return (m.span() for m in pattern.finditer(text)) if pattern else iter(())
+
+
+_FINDERS: Final[dict[Redaction, Callable[[str, str], Iterator[tuple[int, int]]]]] = {
+    Redaction.EMAIL: _emails,
+    Redaction.IBAN: _ibans,
+    Redaction.CARD: _cards,
+    Redaction.ADDRESS: _addresses,
+    Redaction.ID: _ids,
+    Redaction.PHONE: _phones,
+}
+"""The surest first: what one has found, no other is asked about."""
