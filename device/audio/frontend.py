@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from device.audio.alerts import Alert
 from device.audio.array.calibration import Calibration
-from device.audio.array.geometry import Geometry, load_geometry, parse_geometry
+from device.audio.array.geometry import Geometry, linear, load_geometry, parse_geometry
 from device.audio.array.health import ArrayHealth
 from device.audio.array.processor import LATENCY, ArrayProcessor
 from device.audio.array.sectors import Sector, Sectors
@@ -35,6 +35,7 @@ from device.events import SAMPLE_RATE, Samples
 if TYPE_CHECKING:
     from device.audio.stages.echo import EchoCanceller
 
+_PLAIN = linear("microphone", 0.0, 1)
 _PLAYING = 1e-4
 """RMS of the playback from which the device counts as talking."""
 _PLAYED = int(0.3 * SAMPLE_RATE)
@@ -98,6 +99,7 @@ class Frontend:
         self._array: ArrayProcessor | None = None
         self._health: ArrayHealth | None = None
         self._unusable: frozenset[int] = frozenset()
+        self._missing: frozenset[int] = frozenset()
         if geometry is not None:
             self._missing = frozenset(m for m, channel in enumerate(geometry.channels) if channel >= channels)
             self._health = ArrayHealth(geometry, self._missing)
@@ -109,6 +111,9 @@ class Frontend:
         self._echo: EchoCanceller | None = None
         self._gain: AutomaticGain | None = None
         self._stages = self._build(settings, denoiser)
+        if self._health is None and self._stages:
+            # A plain microphone is watched as well, but not where nothing at all is asked for.
+            self._health = ArrayHealth(_PLAIN)
         self._since_playing = _PLAYED
         self._spent: dict[str, float] = {}
         self._seconds = 0.0
@@ -226,16 +231,15 @@ class Frontend:
         begun = time.perf_counter()
         block, broken = made_finite(block)
         alerts: list[Alert] = []
-        if self._health and self._geometry:
-            microphones = self._microphones(block)
+        microphones = self._microphones(block)
+        samples = np.ascontiguousarray(microphones[:, 0])
+        if self._health:
             if broken is not None:
                 self._health.note_broken(self._of_microphones(broken))
             alerts = self._health.check(microphones)
             if self._array:
                 alerts += self._health.swapped(self._array.swapped)
-            samples = microphones[:, self._health.usable[0]]
-        else:
-            samples = np.ascontiguousarray(block[:, 0])
+            samples = np.ascontiguousarray(microphones[:, self._health.usable[0]])
         self._count("input", begun)
         self._hear_playback(block, playback)
         if self._array and self._health:
@@ -266,7 +270,8 @@ class Frontend:
 
     def _microphones(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Pick the microphones out of the device's channels; missing ones are silent."""
-        assert self._geometry is not None
+        if self._geometry is None:
+            return block[:, :1]
         if not self._missing:
             return block[:, list(self._geometry.channels)]
         out = np.zeros((len(block), self._geometry.size), np.float32)
@@ -276,8 +281,8 @@ class Frontend:
         return out
 
     def _of_microphones(self, broken: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        assert self._geometry is not None
-        return np.array([c < len(broken) and bool(broken[c]) for c in self._geometry.channels])
+        channels = self._geometry.channels if self._geometry else (0,)
+        return np.array([c < len(broken) and bool(broken[c]) for c in channels])
 
     def _mend(self, array: ArrayProcessor, health: ArrayHealth) -> None:
         """Leave damaged microphones out of the array, and turn inverted ones round, when something changed."""

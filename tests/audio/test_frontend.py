@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from device.audio.alerts import Fault
 from device.audio.array.calibration import Calibration
 from device.audio.array.doa import angle_between
 from device.audio.array.geometry import load_geometry
@@ -236,3 +237,27 @@ def test_a_reset_begins_a_new_stream_and_keeps_what_was_learnt():
         sisdr(heard.talker[32000:48000, 0], out)
         > sisdr(heard.talker[32000:48000, 0], heard.mixture[32000:48000, 0]) + 6
     )
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        (lambda sound: np.clip(sound * 100, -1, 1), Fault.CLIPPED),
+        (lambda sound: np.where(np.arange(len(sound)) % 6000 < 300, 0, sound), Fault.DROPOUT),
+        (lambda sound: np.where(np.arange(len(sound)) % 6000 == 7, np.nan, sound), Fault.NOT_FINITE),
+    ],
+)
+def test_a_plain_microphone_is_watched_as_well(damage, fault):
+    sound = damage(voice(2.0) + noise(2.0, rms=0.02)).astype(np.float32)
+    frontend = Frontend(FrontendSettings())
+    outputs = [frontend.process(sound[start : start + 512]) for start in range(0, len(sound), 512)]
+    assert {(a.channel, a.fault) for out in outputs for a in out.alerts if a.active} == {(0, fault)}
+    assert all(np.isfinite(out.samples).all() for out in outputs)
+
+
+def test_pauses_of_digital_silence_are_no_dropouts():
+    fade = np.concatenate([np.hanning(3200), np.zeros(1600)])
+    sound = (voice(3.0) * np.resize(fade, 48000)).astype(np.float32)
+    frontend = Frontend(FrontendSettings())
+    alerts = [a for start in range(0, len(sound), 512) for a in frontend.process(sound[start : start + 512]).alerts]
+    assert alerts == []

@@ -21,7 +21,8 @@ _SILENCE = 1e-7
 """RMS below which a channel carries nothing: -140 dB, far below any converter's noise."""
 _AUDIBLE = 1e-5
 """RMS that the others must have for the level of one to mean anything."""
-_DEAD_DB, _LOW_DB, _LOUD_DB = -45.0, -12.0, 12.0
+_DEAD_DB, _LOW_DB, _LOUD_DB = -45.0, -15.0, 15.0
+"""A mouth close to one microphone makes it up to 12 dB louder."""
 _BEGIN, _END = 2, 6
 """Windows in a row that must agree before a fault begins or ends."""
 _UNUSABLE = frozenset({Fault.DEAD, Fault.LOW, Fault.LOUD, Fault.INCOHERENT, Fault.NOT_FINITE, Fault.MISSING})
@@ -66,6 +67,10 @@ class ArrayHealth:
         """Microphones that may be used, in ascending order; never none."""
         bad = {microphone for microphone, fault in self.faults if fault in _UNUSABLE}
         good = [microphone for microphone in range(self._geometry.size) if microphone not in bad]
+        unclipped = [microphone for microphone in good if (microphone, Fault.CLIPPED) not in self.faults]
+        if len(unclipped) > 1:
+            # All clip when somebody shouts; then together they are still better than one.
+            return unclipped
         present = [m for m in range(self._geometry.size) if m not in self._missing]
         return good or present[:1] or [0]
 

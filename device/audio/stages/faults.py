@@ -10,9 +10,11 @@ from device.audio.alerts import Fault
 FULL_SCALE = 0.999
 _CLIPPED_SHARE = 0.002
 """Share of a window at full scale from which it is called clipped."""
-_DROPOUT = 64
-"""Samples of exact zero in a row, between sound, that are a gap and no silence: 4 ms."""
-_SOUND = 1e-5
+_DROPOUT = (64, 4000)
+"""Samples of exact zero in a row, between sound, that are a gap and no silence: 4 to 250 ms."""
+_EDGE = 0.3
+"""A gap cuts sound off; silence is faded into. Share of the RMS that the samples beside a gap have at least."""
+_SOUND = 1e-4
 LIMIT = 1.0
 
 
@@ -52,10 +54,11 @@ def window_faults(window: NDArray[np.float32]) -> list[set[Fault]]:
 
 def _has_dropout(channel: NDArray[np.float32]) -> bool:
     """Whether exact zeros interrupt sound that was not zero before and after."""
+    level = float(np.sqrt(np.mean(channel**2)))
     sounding = np.flatnonzero(channel)
-    if len(sounding) < 2:
+    if level < _SOUND or len(sounding) < 2:
         return False
     gaps = np.diff(sounding)
-    wide = gaps > _DROPOUT
-    # A signal that hardly leaves zero is quiet, not interrupted.
-    return bool(wide.any() and wide.sum() <= 8 and np.sqrt(np.mean(channel**2)) > _SOUND * 10)
+    wide = np.flatnonzero((gaps > _DROPOUT[0]) & (gaps < _DROPOUT[1]))
+    beside = np.maximum(np.abs(channel[sounding[wide]]), np.abs(channel[sounding[wide + 1]]))
+    return bool((beside > _EDGE * level).any())
