@@ -2,6 +2,7 @@
 # make demo LIVE=1     the same with this machine's own microphone and speaker
 # make test            every test, with the real models
 # make test FAST=1     the quick loop: no models, no servers
+# make test-appliance  what the device promises to whoever leaves it running: units, boards, controls, faults
 # make bench           speed, latency, memory and accuracy; also written to build/bench.json
 # make bench-server    how many conversations the server holds at once; also in build/bench-server.json
 # make fuzz            100,000 strange inputs to the server (COUNT=n for n of each kind)
@@ -16,7 +17,7 @@ PYTHON_VENV := .venv/bin/python
 DRAGOMAN := .venv/bin/dragoman
 PYTEST_ARGS ?=
 
-.PHONY: help demo test bench bench-array bench-server fuzz lint format lock readme setup clean
+.PHONY: help demo test test-appliance bench bench-array bench-server fuzz lint format lock readme setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +38,13 @@ else
 	@$(PYTHON_VENV) -m tools.models tests
 	$(PYTHON_VENV) -m pytest $(PYTEST_ARGS)
 endif
+
+APPLIANCE := tests/e2e tests/controls tests/mqtt tests/test_systemd.py tests/test_watchdog.py tests/test_diagnostics.py \
+	tests/tools/test_configure_board.py
+
+test-appliance: setup
+	@$(PYTHON_VENV) -m tools.models tests
+	DRAGOMAN_TEST_APPLIANCE=1 $(PYTHON_VENV) -m pytest $(APPLIANCE) $(PYTEST_ARGS)
 
 bench: setup
 	@$(PYTHON_VENV) -m tools.models tests

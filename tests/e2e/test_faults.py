@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from device.config import MqttSettings
 from device.controls.pins import mock_press, mock_release
+from device.mqtt import MqttRoom
 from tests.audio.pulse import until
 from tests.e2e.conftest import MODELS
 from tests.e2e.test_daemon import fox, state, wait_ready, words
+from tests.mqtt.events import final
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.timeout(280)]
 
@@ -91,8 +94,8 @@ def test_two_hundred_presses_in_a_second_leave_a_device_that_works(start_here, l
     until(lambda: daemon.state == "listening")
     virtual_mic.play(path)
     mock_release(17)
-    final = listener.wait_on("transcript/final")[-1].json
-    assert words(final["text"])[-5:] == words(said)[-5:]
+    heard = listener.wait_on("transcript/final")[-1].json
+    assert words(heard["text"])[-5:] == words(said)[-5:]
     actions = [m.json["action"] for m in listener.on("event/button") if m.json["action"] in ("press", "release")]
     assert actions == ["press", "release"] * (len(actions) // 2)
 
@@ -192,6 +195,26 @@ def test_a_clock_set_back_by_a_day_loses_nothing_and_keeps_the_order(
     finals = [message.json for message in listener.on("transcript/final")]
     assert [final["sequence"] for final in finals] == [1, 2]
     assert finals[1]["time"] < finals[0]["time"], "the clock really went back"
+
+
+def test_ten_thousand_finals_wait_for_a_broker_that_is_away_and_come_in_order(broker, listener, tmp_path):
+    last = 10_000
+    broker.stop()
+    settings = MqttSettings(host=broker.host, port=broker.port, device="bench")
+    for first in (1, last // 2 + 1):  # a restart in the middle
+        room = MqttRoom(settings, tmp_path / "state", lambda _command: None)
+        room.start()
+        for number in range(first, first + last // 2):
+            room.sink(final(number))
+        assert room.depth == first + last // 2 - 1
+        if first == 1:
+            room.stop(0.0)
+    broker.start()
+    listener.wait(lambda ms: ms and ms[-1].topic.endswith("final") and ms[-1].json["sequence"] == last, timeout=250)
+    until(lambda: room.depth == 0)
+    room.stop()
+    sequences = [message.json["sequence"] for message in listener.on("transcript/final")]
+    assert list(dict.fromkeys(sequences)) == list(range(1, last + 1))
 
 
 @root_only

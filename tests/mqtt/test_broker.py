@@ -17,8 +17,9 @@ import pytest
 from paho.mqtt.client import Client
 
 from device.events import State
-from device.mqtt import Command, Pace
+from device.mqtt import Command, MqttRoom, Pace
 from device.mqtt.commands import Say, SetVolume
+from device.mqtt.discovery import Way
 from tests.mqtt.conftest import RoomMaker
 from tests.mqtt.events import final, partial, translation
 from tests.mqtt.test_kills import publisher
@@ -212,6 +213,30 @@ def test_wrong_password_is_reported_once_and_does_not_flood_the_broker(
 
         secret(password, "one")  # the owner mends it; no restart is needed
         assert room.wait_connected(30)
+
+
+def test_example_acl_lets_a_device_describe_itself_to_home_assistant_and_no_other(
+    guarded: LocalBroker, certificates: Path, tmp_path: Path, make_room: RoomMaker
+) -> None:
+    def setup(client: Client) -> None:
+        client.tls_set(str(certificates / "ca.crt"))
+        client.username_pw_set("house", "three")
+
+    def start(name: str) -> MqttRoom:
+        return make_room(
+            broker, tls=True, ca_file=certificates / "ca.crt", username="kitchen", device=name,
+            password_file=secret(tmp_path / "kitchen", "one"), state_dir=tmp_path / name,
+        )  # fmt: skip
+
+    way = Way("en", ("pt",), ["en"], ["pt"])
+    with guarded as broker, Listener(broker.host, broker.port, "homeassistant/#", setup=setup) as home:
+        start("hall").describe([way])
+        room = start("kitchen")
+        room.describe([way])
+        home.wait_on("device/dragoman-kitchen/config")
+        home.publish("homeassistant/status", "online")
+        home.wait_on("device/dragoman-kitchen/config", count=2)
+        assert not home.on("device/dragoman-hall/config")
 
 
 def test_last_will_says_offline_when_the_device_is_killed(broker: LocalBroker, tmp_path: Path) -> None:
