@@ -20,7 +20,7 @@ from device.events import Final
 from device.server.errors import HttpError
 from device.server.identification import identify
 from device.server.languages import default_locale
-from device.server.options import profanity_option
+from device.server.options import MOST_PHRASES, profanity_option
 from device.server.recordings import Recording, Transcript, transcribe
 from device.server.refusals import RefusedError
 from device.server.service import Service
@@ -53,11 +53,15 @@ class FastTranscription:
                 channels = _channels(definition)
                 for channel in channels:
                     recording.check_channel(channel)
+                phrases = _phrases(definition)
                 profanity = profanity_option(definition.get("profanityFilterMode"))
-                heard = [
-                    (channel, await transcribe(self._service, language, recording, channel, profanity=profanity))
-                    for channel in channels or (None,)
-                ]
+                heard = []
+                chosen: tuple[int | None, ...] = channels or (None,)
+                for each in chosen:
+                    transcript = await transcribe(
+                        self._service, language, recording, each, profanity=profanity, phrases=phrases
+                    )
+                    heard.append((each, transcript))
         finally:
             await form.close()
         body = _body(heard, locale, preview=preview)
@@ -128,6 +132,14 @@ def _definition(part: object) -> dict[str, Any]:
     if not isinstance(definition, dict):
         raise HttpError(400, "the part 'definition' must be a JSON object")
     return definition
+
+
+def _phrases(definition: dict[str, Any]) -> list[str]:
+    listed = definition.get("phraseList")
+    phrases = listed.get("phrases") if isinstance(listed, dict) else []
+    if not isinstance(phrases, list) or len(phrases) > MOST_PHRASES or not all(isinstance(p, str) for p in phrases):
+        raise HttpError(400, f"phraseList.phrases must be a list of at most {MOST_PHRASES} texts")
+    return phrases
 
 
 def _channels(definition: dict[str, Any]) -> tuple[int, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from device.audio.files import AudioInfo, probe, read_blocks
 from device.config import Profanity
 from device.errors import DragomanError
-from device.events import Error, Event, Final, Samples, UtteranceEnded
+from device.events import Error, Event, Final, Samples
 from device.server.errors import HttpError
 from device.server.service import Conversation, Service
 
@@ -91,7 +91,7 @@ class Recording:
 
 async def transcribe(
     service: Service, language: str, recording: Recording, channel: int | None = None,
-    progress: Callable[[float], None] | None = None, profanity: Profanity | None = None,
+    profanity: Profanity | None = None, phrases: Sequence[str] = (),
 ) -> Transcript:  # fmt: skip
     """Return every utterance in one channel, or in the mean of all, by the same interpreter as live speech.
 
@@ -103,10 +103,10 @@ async def transcribe(
         A primary subtag that is recognised.
     recording, channel
         What to hear.
-    progress
-        Is told how many seconds have been heard.
     profanity
         What becomes of offensive words; by default as the owner set it.
+    phrases
+        What is likely to be said.
 
     Raises
     ------
@@ -121,12 +121,9 @@ async def transcribe(
             finals.append(event)
         elif isinstance(event, Error) and event.code == "recognition":
             failures.append(event.text)
-        elif isinstance(event, UtteranceEnded) and progress is not None:
-            progress(conversation.heard)
 
-    conversation = Conversation(
-        service, service.conversation_settings(language, partials=False, profanity=profanity), hear, live=False
-    )
+    settings = service.conversation_settings(language, partials=False, profanity=profanity)
+    conversation = Conversation(service, settings, hear, live=False, phrases=phrases)
     try:
         await conversation.open()
         blocks = recording.blocks(channel)

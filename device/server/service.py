@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
 from device.config import DirectionSettings, Profanity, Settings
 from device.engines.registry import Engines
-from device.engines.scheduler import Priority
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Event, Samples
 from device.interpreter import Interpreter
 from device.server.languages import Languages
+from device.server.views import Hinted, Unhurried
+from device.text.phrases import PhraseList
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,20 +101,6 @@ class Service:
         )
 
 
-class Unhurried:
-    """The engines for work that nobody waits for: its finals come after all that live conversations need."""
-
-    def __init__(self, engines: Engines) -> None:
-        self._engines, self.scheduler = engines, self
-
-    def submit(self, priority: Priority, call: Callable[P, T], *args: P.args) -> Future[T] | None:  # type: ignore[valid-type]
-        """Queue a call as `Scheduler.submit` does, after urgent ones."""
-        return self._engines.scheduler.submit(max(priority, Priority.AHEAD), call, *args)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engines, name)
-
-
 class Conversation:
     """One `Interpreter` driven from an event loop.
 
@@ -127,14 +114,17 @@ class Conversation:
         Receives every event, in order, on the event loop; nothing comes after `abandon`.
     live
         Whether somebody waits for each final; recordings give way to those who talk.
+    phrases
+        What is likely to be said.
     """
 
     def __init__(
-        self, service: Service, settings: Settings, listener: Callable[[Event], None], *, live: bool = True
-    ) -> None:
+        self, service: Service, settings: Settings, listener: Callable[[Event], None], *, live: bool = True,
+        phrases: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._service, self._settings, self._listener = service, settings, listener
         self._loop = asyncio.get_running_loop()
-        self._live = live
+        self._live, self._phrases = live, tuple(phrases)
         self._interpreter: Interpreter | None = None
         self._abandoned = False
         self._began = self._loop.time()
@@ -157,7 +147,11 @@ class Conversation:
         self._began = self._loop.time()
 
     def _make(self) -> Interpreter:
-        engines = self._service.engines if self._live else cast("Engines", Unhurried(self._service.engines))
+        engines = self._service.engines
+        if self._phrases:
+            engines = cast("Engines", Hinted(engines, PhraseList(self._phrases)))
+        if not self._live:
+            engines = cast("Engines", Unhurried(engines))
         interpreter = Interpreter(engines, self._settings, self._sink)
         interpreter.begin_turn(hands_free=True)
         return interpreter

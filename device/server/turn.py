@@ -148,6 +148,7 @@ class Turn:
                 silence=options.end_silence, profanity=options.profanity, fluent=options.true_text,
             ),
             lambda event: self._happened(event, base, identified),
+            phrases=options.phrases,
         )  # fmt: skip
         await conversation.open()
         return conversation

@@ -48,7 +48,7 @@ class PhraseList:
         A BCP-47 tag.
     """
 
-    def __init__(self, phrases: Sequence[str], language: str) -> None:
+    def __init__(self, phrases: Sequence[str], language: str = "en") -> None:
         self._language = primary(language)
         self._exact: dict[str, str] = {}
         self._phrases: list[_Phrase] = []
@@ -63,7 +63,7 @@ class PhraseList:
                 self._phrases.append(_Phrase(written, len(words), key, sound_of(key, self._language)))
         self._longest = max((p.count for p in self._phrases), default=0) + 2
 
-    def correct(self, text: str) -> str:
+    def apply(self, text: str) -> str:
         """Return ``text`` with close misses of the phrases written as the phrases are."""
         if not self._exact or len(text) > LONGEST:
             return text

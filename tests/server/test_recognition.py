@@ -334,6 +334,17 @@ class Tongues:
         return [("en", 0.9), ("pt", 0.1)]
 
 
+def test_phrases_that_are_likely_are_written_and_translated_as_they_were_given(served, dial):
+    client = dial(served, UNIVERSAL)
+    phrases = {"dgi": {"Groups": [{"Type": "Generic", "Items": [{"Text": "Onetwo"}]}]}}
+    client.context(translate("pt") | phrases)
+    client.audio(THREE)
+    client.end()
+    final = next(b for b in bodies(client.turn(), "translation.response") if "SpeechPhrase" in b)
+    assert final["SpeechPhrase"]["DisplayText"] == "Onetwo three"
+    assert final["Translations"][0]["Text"] == "ONETWO THREE"
+
+
 def test_a_client_that_goes_leaves_nothing_behind(served, dial):
     for _ in range(3):
         client = dial(served)

@@ -173,6 +173,11 @@ def test_fast_transcription_is_refused_with_the_reason(rest, definition, reason)
     assert reason in error(fast(rest, definition), 400)
 
 
+def test_fast_transcription_with_a_phrase_list(rest):
+    body = fast(rest, '{"locales":["en-US"],"phraseList":{"phrases":["Onetwo"]}}').json()
+    assert body["phrases"][0]["text"] == "Onetwo three"
+
+
 def test_fast_transcription_needs_audio(rest):
     assert "audio" in error(rest.post(FAST, data={"definition": "{}"}), 400)
     assert "audio" in error(fast(rest, data=b"not a recording"), 400)

@@ -27,7 +27,7 @@ NAMES = [
     ],
 )
 def test_close_misses_are_written_as_the_phrases_are(heard, meant):
-    assert PhraseList(NAMES, "en").correct(heard) == meant
+    assert PhraseList(NAMES, "en").apply(heard) == meant
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ def test_close_misses_are_written_as_the_phrases_are(heard, meant):
     ],
 )
 def test_correct_words_are_never_rewritten(text):
-    assert PhraseList(NAMES, "en").correct(text) == text
+    assert PhraseList(NAMES, "en").apply(text) == text
 
 
 def test_words_of_two_sentences_are_no_phrase():
-    assert PhraseList(["Contoso"], "en").correct("It is a con. Toso left.") == "It is a con. Toso left."
+    assert PhraseList(["Contoso"], "en").apply("It is a con. Toso left.") == "It is a con. Toso left."
 
 
 def test_short_phrases_only_get_their_capitals():
-    assert PhraseList(["IoT", "AI"], "en").correct("iot and ai, but not it or aid") == "IoT and AI, but not it or aid"
+    assert PhraseList(["IoT", "AI"], "en").apply("iot and ai, but not it or aid") == "IoT and AI, but not it or aid"
 
 
 def test_a_conversation_writes_its_phrases_in_partials_and_finals():
@@ -59,7 +59,7 @@ def test_a_conversation_writes_its_phrases_in_partials_and_finals():
 
 @given(st.text(), st.lists(st.text(max_size=12), max_size=4))
 def test_any_text_and_phrases_are_survived(text, phrases):
-    PhraseList(phrases, "en").correct(text)
+    PhraseList(phrases, "en").apply(text)
 
 
 def test_sentences_full_of_other_words_stay():
@@ -67,4 +67,4 @@ def test_sentences_full_of_other_words_stay():
     phrases = PhraseList(NAMES, "en")
     for triple in itertools.permutations(words, 2):
         text = "the " + " and ".join(triple) + " were there"
-        assert phrases.correct(text) == text
+        assert phrases.apply(text) == text
