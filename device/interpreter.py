@@ -45,6 +45,7 @@ from device.events import (
 from device.text.clauses import split_clauses
 from device.text.room import TextRoom
 from device.text.rules import primary
+from device.text.steady import SteadyText
 from device.translation import TextTranslator
 from device.utterance import FRAME, Clause, Settled, Spoken, Utterance
 
@@ -461,14 +462,19 @@ class Interpreter:
             return
         for number, translator in enumerate(direction.translators):
             translated = translator.translate(meant)
-            self._show(
-                utterance,
-                partial(
-                    PartialTranslation, utterance=utterance.id, revision=revision,
-                    text=self._text.shown(translated.text, translator.target), language=translator.target,
-                    source_language=direction.settings.source, start=utterance.begins, end=end,
-                ),
-            )  # fmt: skip
+            shown = self._text.shown(translated.text, translator.target)
+            if self._settings.partials.steady:
+                steady = utterance.guess.steady.setdefault(translator.target, SteadyText(translator.target))
+                shown = steady.update(shown)
+            if shown:
+                self._show(
+                    utterance,
+                    partial(
+                        PartialTranslation, utterance=utterance.id, revision=revision, text=shown,
+                        language=translator.target, source_language=direction.settings.source,
+                        start=utterance.begins, end=end,
+                    ),
+                )  # fmt: skip
             if number == 0 and direction.synthesizer is not None:
                 self._synthesize_ahead(utterance, direction.synthesizer, translated.text, settled=settled)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from device.engines.protocols import Recognition, RecognitionSession
 from device.engines.scheduler import Priority
 from device.events import SAMPLE_RATE, Event, Samples
+from device.text.steady import SteadyText
 
 FRAME = 512
 """Samples of one voice-activity frame (32 ms): everything in an utterance is a whole number of them."""
@@ -56,6 +57,8 @@ class Guess:
     revision: int = 0
     clauses: tuple[str, ...] = ()
     """Clauses of the last partial translation that would be spoken."""
+    steady: dict[str, SteadyText] = field(default_factory=dict)
+    """What is shown of each target's partial translations."""
 
 
 @dataclass(slots=True, eq=False)

@@ -141,6 +141,8 @@ class PartialSettings(Section):
     interval: float = Field(default=0.4, ge=0.1, le=5)
     """Seconds of audio between two partials, when the machine keeps up."""
     translate: bool = True
+    steady: bool = True
+    """Show only that part of a translation that will most likely stay."""
 
 
 class SpeechSettings(Section):

@@ -108,7 +108,7 @@ class TextRoom:
             if language not in self._phrases:
                 self._phrases[language] = PhraseList(self._settings.phrases, language)
             phrases = self._phrases[language]
-        return phrases.correct(text)
+        return phrases.apply(text)
 
     def _filter(self, language: str) -> ProfanityFilter:
         tag = primary(language)

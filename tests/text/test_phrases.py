@@ -43,6 +43,10 @@ def test_correct_words_are_never_rewritten(text):
     assert PhraseList(NAMES, "en").apply(text) == text
 
 
+def test_a_common_word_that_sounds_like_a_phrase_stays():
+    assert PhraseList(["weather"]).apply("whether or not") == "whether or not"
+
+
 def test_words_of_two_sentences_are_no_phrase():
     assert PhraseList(["Contoso"], "en").apply("It is a con. Toso left.") == "It is a con. Toso left."
 

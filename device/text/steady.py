@@ -1,0 +1,49 @@
+"""Shows of a growing translation only what will most likely stay.
+
+A translation of half a sentence changes with every further word. Shown are the words that two successive guesses
+share (local agreement; Liu et al., "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by Partial
+Hypothesis Selection", 2020) but the last ones (mask-k; Arivazhagan et al., "Re-Translation Strategies for Long Form,
+Simultaneous, Spoken Language Translation", 2020), and what was shown stays until the final.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from device.text.rules import primary
+from device.text.sentences import SPACELESS
+
+HELD_BACK: Final = 2
+"""Words at the end of a guess that are not trusted."""
+
+
+class SteadyText:
+    """One growing text in ``language``."""
+
+    def __init__(self, language: str) -> None:
+        self._joint = "" if primary(language) in SPACELESS else " "
+        self._before: list[str] = []
+        self._shown: list[str] = []
+
+    def update(self, text: str) -> str:
+        """Return what to show now that ``text`` is the newest guess; it begins with what was shown before."""
+        words = text.split() if self._joint else list("".join(text.split()))
+        agreed = words[: max(0, min(_shared(self._before, words), len(words) - HELD_BACK))]
+        self._before = words
+        if _shared(self._shown, agreed) == len(self._shown):
+            self._shown += agreed[len(self._shown) :]
+        return self._joint.join(self._shown)
+
+
+def _shared(first: list[str], second: list[str]) -> int:
+    """Return how many words two texts begin with alike, but for capitals and marks."""
+    count = 0
+    for a, b in zip(first, second, strict=False):
+        if _bare(a) != _bare(b):
+            break
+        count += 1
+    return count
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,;:!?…").casefold() or word
