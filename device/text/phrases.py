@@ -120,8 +120,10 @@ class PhraseList:
         return best
 
     def _is_plain(self, words: Sequence[str]) -> bool:
-        """Whether the stretch begins or ends with an ordinary word, which is no part of a misheard name."""
+        """Whether the stretch is a common word, or begins or ends with a small one: neither is a misheard name."""
         known = _ordinary(self._language)
+        if len(words) == 1:
+            return words[0].lower() in known or words[0].lower() in _common(self._language)
         return words[0].lower() in known or words[-1].lower() in known
 
 
@@ -150,8 +152,13 @@ def _ordinary(language: str) -> frozenset[str]:
     if rules is None:
         return frozenset()
     writing = tables(language)["writing"]
-    listed = f"{writing['questions']} {writing['capitals']} {writing.get('common', '')}".split()
+    listed = f"{writing['questions']} {writing['capitals']}".split()
     return rules.small | rules.doubled | rules.linking | rules.digits | frozenset().union(*rules.alike) | {*listed}
+
+
+@cache
+def _common(language: str) -> frozenset[str]:
+    return frozenset(str(tables(language).get("writing", {}).get("common", "")).split())
 
 
 def _key(words: Sequence[str]) -> str:
