@@ -122,8 +122,8 @@ async def transcribe(
         elif isinstance(event, Error) and event.code == "recognition":
             failures.append(event.text)
 
-    settings = service.conversation_settings(language, partials=False, profanity=profanity)
-    conversation = Conversation(service, settings, hear, live=False, phrases=phrases)
+    settings = service.conversation_settings(language, partials=False, profanity=profanity, phrases=tuple(phrases))
+    conversation = Conversation(service, settings, hear, live=False)
     try:
         await conversation.open()
         blocks = recording.blocks(channel)

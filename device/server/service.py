@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar, cast
@@ -14,8 +14,7 @@ from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Event, Samples
 from device.interpreter import Interpreter
 from device.server.languages import Languages
-from device.server.views import Hinted, Unhurried
-from device.text.phrases import PhraseList
+from device.server.views import Unhurried
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,6 +80,7 @@ class Service:
     def conversation_settings(
         self, source: str, targets: tuple[str, ...] = (), *, speak: str | None = None, voice: str | None = None,
         silence: float | None = None, partials: bool = True, profanity: Profanity | None = None, fluent: bool = False,
+        phrases: tuple[str, ...] = (),
     ) -> Settings:  # fmt: skip
         """Return the settings of one conversation of a client; what it does not ask for is as the owner set it."""
         endpoint = self.settings.endpoint
@@ -89,6 +89,8 @@ class Service:
         text: dict[str, object] = {"fluent": True} if fluent else {}
         if profanity is not None:
             text["profanity"] = profanity
+        if phrases:
+            text["phrases"] = (*phrases, *self.settings.text.phrases)
         direction = DirectionSettings.model_construct(source=source, targets=targets, speak=speak, voice=voice)
         return self.settings.model_copy(
             update={
@@ -114,17 +116,14 @@ class Conversation:
         Receives every event, in order, on the event loop; nothing comes after `abandon`.
     live
         Whether somebody waits for each final; recordings give way to those who talk.
-    phrases
-        What is likely to be said.
     """
 
     def __init__(
         self, service: Service, settings: Settings, listener: Callable[[Event], None], *, live: bool = True,
-        phrases: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._service, self._settings, self._listener = service, settings, listener
         self._loop = asyncio.get_running_loop()
-        self._live, self._phrases = live, tuple(phrases)
+        self._live = live
         self._interpreter: Interpreter | None = None
         self._abandoned = False
         self._began = self._loop.time()
@@ -147,11 +146,7 @@ class Conversation:
         self._began = self._loop.time()
 
     def _make(self) -> Interpreter:
-        engines = self._service.engines
-        if self._phrases:
-            engines = cast("Engines", Hinted(engines, PhraseList(self._phrases)))
-        if not self._live:
-            engines = cast("Engines", Unhurried(engines))
+        engines = self._service.engines if self._live else cast("Engines", Unhurried(self._service.engines))
         interpreter = Interpreter(engines, self._settings, self._sink)
         interpreter.begin_turn(hands_free=True)
         return interpreter

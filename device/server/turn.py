@@ -146,9 +146,9 @@ class Turn:
             self._service.conversation_settings(
                 source, tuple(dict.fromkeys(self._targets.values())), speak=speak, voice=self._voice,
                 silence=options.end_silence, profanity=options.profanity, fluent=options.true_text,
+                phrases=options.phrases,
             ),
             lambda event: self._happened(event, base, identified),
-            phrases=options.phrases,
         )  # fmt: skip
         await conversation.open()
         return conversation
