@@ -37,15 +37,19 @@ class Served:
     def ws(self) -> str:
         return self.host.replace("http", "ws", 1)
 
-    def run(self, *command: str, **environment: str) -> list[dict]:
+    def output(self, *command: str, cwd: Path = ROOT, **environment: str) -> str:
         """Run a client in the namespace, and return what it printed."""
         inside = ["nsenter", "--preserve-credentials", "--user", "--net", f"--target={self.process.pid}"]
         done = subprocess.run(
-            [*inside, *command], capture_output=True, text=True, timeout=170, check=False, cwd=ROOT,
+            [*inside, *command], capture_output=True, text=True, timeout=170, check=False, cwd=cwd,
             env={**os.environ, **environment},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        return done.stdout
+
+    def run(self, *command: str, **environment: str) -> list[dict]:
+        """Run a client that prints a JSON object a line."""
+        return [json.loads(line) for line in self.output(*command, **environment).splitlines() if line.startswith("{")]
 
     def python(self, *arguments: str) -> list[dict]:
         """Run the program that uses the Python SDK."""
