@@ -2,9 +2,9 @@
 
 Every conversation is a client on a socket of its own that plays recordings at their own pace, pauses as people do,
 and is translated from English into Portuguese. A number of conversations is held when 95 of 100 finals, with their
-translation, arrive within two seconds of the end of the words. The limit is what the same models do when they are
-called directly, one call after the other on each core. Server and clients share the cores, so the clients' own
-processor time is told as well.
+translation, arrive within two seconds of the end of the words. The limit is what the same models (voice
+activity, recognition, translation) do when they are called directly, one call after the other on each core. Server
+and clients share the cores, so the clients' own processor time is told as well.
 """
 
 from __future__ import annotations
@@ -150,7 +150,11 @@ def measure_engines() -> tuple[list[Utterance], float]:
         (translator,) = TextTranslator.for_targets(engines, "en", ("pt",))
         translator.translate(recognizer.session("en").recognize(said[0].samples, final=True).text)
         began = time.process_time()
+        vad = engines.vad(EndpointSettings())
         for utterance in said:
+            audio = np.concatenate([utterance.samples, np.zeros(round(GAP * SAMPLE_RATE), np.float32)])
+            for start in range(0, len(audio) - vad.frame, vad.frame):
+                vad.is_speech(audio[start : start + vad.frame])
             text = recognizer.session("en").recognize(utterance.samples, final=True).text
             (fresh,) = TextTranslator.for_targets(engines, "en", ("pt",))  # without what the last one remembers
             fresh.translate(text)
