@@ -6,6 +6,7 @@
 # make bench           speed, latency, memory and accuracy; also written to build/bench.json
 # make bench-server    how many conversations the server holds at once; also in build/bench-server.json
 # make fuzz            100,000 strange inputs to the server (COUNT=n for n of each kind)
+# make bench-text      the text room: what it gains and costs; also written to build/bench-text.json
 # make bench-array     microphone arrays in simulated rooms: dB, words, degrees; also written to build/bench-array.json
 # make lint            ruff and mypy
 # make format          let ruff write the code's layout
@@ -17,7 +18,7 @@ PYTHON_VENV := .venv/bin/python
 DRAGOMAN := .venv/bin/dragoman
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-appliance bench bench-array bench-server fuzz lint format lock readme setup clean
+.PHONY: help demo test test-appliance bench bench-array bench-server bench-text fuzz lint format lock readme setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -57,6 +58,10 @@ bench-server: setup
 fuzz: setup
 	FUZZ=$(or $(COUNT),10000) $(PYTHON_VENV) -m pytest tests/server tests/text/test_ssml.py --timeout 7200 \
 		-k "any or whatever or come_apart or body_holds or pieces_of or every_answer"
+
+bench-text: setup
+	@$(PYTHON_VENV) -m tools.models tests
+	@$(PYTHON_VENV) -m tools.bench_text $(if $(QUICK),--quick)
 
 bench-array: setup
 	@$(PYTHON_VENV) -m tools.models all

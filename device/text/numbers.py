@@ -123,7 +123,9 @@ class _Rules:
             if table["date_order"] == "both"
             else None
         )
-        self._no_numbers = words(f"{table.get('half', '')} {table.get('quarter', '')}") | set(table["cents"])
+        self._no_numbers = words(f"{table.get('half', '')} {table.get('quarter', '')}") | (
+            set(table["cents"]) - {"cent", "cents"}
+        )
 
     def write(self, text: str) -> str:
         found: list[_Found] = []

@@ -80,7 +80,9 @@ class ProfanityFilter:
         if "*" in word.rstrip("*"):
             return self._is_starred(word)
         plain = _folded(word)
-        for spoken in dict.fromkeys((plain, plain.removesuffix("'s"), plain.translate(_SIGNS))):
+        for spoken in dict.fromkeys(
+            (plain, plain.removesuffix("'s"), plain.rpartition("'")[2], plain.translate(_SIGNS))
+        ):
             if spoken in self._innocent:
                 return False
             if self._matches(spoken, self._exact, self._stems):

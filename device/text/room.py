@@ -24,7 +24,8 @@ class Readable:
     shown: str
     """What people see: offensive words are treated as configured."""
     meant: str
-    """What is translated: nothing is masked, since a translator makes nonsense of asterisks."""
+    """What is translated: nothing is masked, since a translator makes nonsense of asterisks, and numbers are words,
+    which it knows how to inflect."""
     forms: TextForms | None = None
     """Of a final."""
 
@@ -53,16 +54,19 @@ class TextRoom:
     def final(self, text: str, language: str) -> Readable:
         """Return a finished transcript with its forms; both texts are empty where nobody said a word."""
         text = self._corrected(truetext.clean_characters(text), language)
-        meant = truetext.display(text, language, self._settings)
-        if not any(c.isalnum() for c in meant):
+        written = truetext.display(text, language, self._settings)
+        if not any(c.isalnum() for c in written):
             return Readable("", "")
-        written = truetext.itn(text, language, self._settings)
-        itn = self._redacted(written, language)
+        meant = written
+        if self._settings.numbers and not self._settings.redact:
+            meant = truetext.display(text, language, self._settings.model_copy(update={"numbers": False}))
+        counted = truetext.itn(text, language, self._settings)
+        itn = self._redacted(counted, language)
         masked = Profanity.MASKED if self._settings.profanity is Profanity.RAW else self._settings.profanity
-        shown = self.shown(meant, language)
+        shown = self.shown(written, language)
         forms = TextForms(
             # A number that is hidden must not be read from its words.
-            lexical=truetext.lexical(text) if itn == written else itn,
+            lexical=truetext.lexical(text) if itn == counted else itn,
             itn=itn,
             masked_itn=self._filter(language).apply(itn, masked),
             display=shown,

@@ -1,0 +1,389 @@
+"""``make bench-text``: what the text room gains, what it costs, and what it must not touch.
+
+Prints tables and writes ``build/bench-text.json``. Scores of translation are sacrebleu's on the development corpus,
+beside what published systems made of it; everything else is asked from ``tools/bench_text_sets.toml`` and from the
+real recordings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+import re
+import statistics
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from device.audio.files import read_blocks
+from device.config import DirectionSettings, Profanity, Redaction, Settings, SpeechSettings, TextSettings
+from device.engines.registry import Engines
+from device.errors import DragomanError
+from device.events import SAMPLE_RATE, Event, Final, PartialTranslation, Translation
+from device.interpreter import Interpreter
+from device.modelstore.store import open_store
+from device.text.captions import CaptionStyle, Said, captions
+from device.text.fluency import remove_disfluencies
+from device.text.numbers import write_numbers
+from device.text.phrases import PhraseList
+from device.text.profanity import ProfanityFilter
+from device.text.punctuation import punctuate
+from device.text.redaction import redact
+from device.text.room import TextRoom
+from device.text.rules import fluency
+from device.text.truetext import display
+from device.translation import TextTranslator
+from tools.bleu import find_corpus, read_pair
+
+OUTPUT = Path("build/bench-text.json")
+SETS = Path(__file__).with_name("bench_text_sets.toml")
+TARGETS = {"erasure": 0.2, "false_corrections": 0}
+SEED = 7
+PAIRS = (("en", "pt"), ("pt", "en"), ("zh", "pt"))
+PUBLISHED = ("bergamot-tiny", "bergamot-base-memory", "google", "microsoft", "argos")
+CLEAN = TextSettings()
+SPOKEN = (
+    "we should probably leave the house before six because the train to the city is often full and my brother"
+    " wants to sit near the window"
+)
+
+
+def main() -> int:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="make bench-text", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a hundred sentences and two recordings")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    options = parser.parse_args()
+    console = Console(highlight=False, width=110)
+    limit = 100 if options.quick else None
+    sets = tomllib.loads(SETS.read_text(encoding="utf-8"))
+    corpus = find_corpus(Path.cwd())
+    began = time.monotonic()
+    result: dict[str, Any] = {
+        "fluency": measure_fluency(sets["fluency"], corpus, limit),
+        "numbers": measure_numbers(sets["numbers"]),
+        "profanity": measure_profanity(sets["profanity"], corpus, limit),
+        "phrases": measure_phrases(sets["phrases"], corpus, limit),
+        "redaction_false_hits": measure_redaction(corpus, limit),
+        "targets": TARGETS,
+    }
+    try:
+        with Engines.open(Settings()) as engines:
+            recordings = open_store(Settings()).path("recordings")
+            result["writing"] = measure_writing(recordings, corpus)
+            result["partials"] = measure_partials(engines, recordings, 2 if options.quick else 8)
+            result["captions"] = measure_captions(engines, recordings, 3 if options.quick else 8)
+            if corpus is not None:
+                result["translation"] = measure_translation(engines, corpus, limit)
+            result["milliseconds"] = measure_speed(engines)
+    except DragomanError as error:
+        console.print(f"bench-text: {error}")
+        return 1
+    result["seconds"] = round(time.monotonic() - began, 1)
+    for name, rows in result.items():
+        if isinstance(rows, dict) and name != "targets":
+            console.print(_table(name, rows))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    console.print(f"[dim]written to {options.output} after {result['seconds']:.0f} s[/dim]")
+    return 0
+
+
+def measure_fluency(written: dict[str, list[list[str]]], corpus: Path | None, limit: int | None) -> dict[str, Any]:
+    """Return precision, recall and F1 of the words taken out, on written and on constructed sentences."""
+    out = {f"{tag}, written": _removed(pairs, tag) for tag, pairs in written.items()}
+    for tag in ("en", "pt"):
+        if corpus is not None:
+            sentences = (corpus / f"{tag}.txt").read_text(encoding="utf-8").splitlines()[: limit or 400]
+            out[f"{tag}, constructed"] = _removed(list(disturbed(sentences, tag)), tag)
+            clean = [s for s in sentences if remove_disfluencies(s, tag) != s]
+            out[f"{tag}, constructed"]["fluent sentences changed"] = f"{len(clean)} of {len(sentences)}"
+    return out
+
+
+def disturbed(sentences: Iterable[str], language: str) -> Iterable[list[str]]:
+    """Give sentences with hesitations, repetitions and broken words put in, each with itself."""
+    rules = fluency(language)
+    assert rules is not None
+    chance = random.Random(SEED)
+    fillers = sorted(rules.hesitations)
+    for sentence in sentences:
+        words = sentence.split()
+        spoken: list[str] = []
+        for place, word in enumerate(words):
+            kind = chance.random()
+            if kind < 0.05:
+                spoken.append(chance.choice(fillers))
+            elif kind < 0.08 and word.lower() in rules.small and word.isalpha():
+                spoken.append(word)
+            elif kind < 0.10 and place + 1 < len(words) and word.isalpha() and word.lower() in rules.small:
+                spoken += [word, words[place + 1]] if words[place + 1].isalpha() else []
+            elif kind < 0.12 and len(word) > 5 and word.isalpha():
+                spoken.append(word[:2] + "-")
+            spoken.append(word)
+        yield [" ".join(spoken), sentence]
+
+
+def _removed(pairs: Sequence[Sequence[str]], language: str) -> dict[str, Any]:
+    right = taken = wanted = exact = 0
+    for spoken, meant in pairs:
+        cleaned = remove_disfluencies(spoken, language)
+        before, should, did = (Counter(_bare(t)) for t in (spoken, meant, cleaned))
+        gone, due = before - did, before - should
+        right += (gone & due).total()
+        taken += gone.total()
+        wanted += due.total()
+        exact += _bare(cleaned) == _bare(meant)
+    return {**_f1(right, taken, wanted), "exact": f"{exact} of {len(pairs)}"}
+
+
+def measure_numbers(sets: dict[str, dict[str, list[list[str]]]]) -> dict[str, Any]:
+    """Return how many spoken numbers of each class are written exactly."""
+    out = {}
+    for kind, languages in sets.items():
+        asked = [(tag, *pair) for tag, pairs in languages.items() for pair in pairs]
+        wrong = [
+            (spoken, write_numbers(spoken, tag)) for tag, spoken, right in asked if write_numbers(spoken, tag) != right
+        ]
+        out[kind] = {"exact": f"{len(asked) - len(wrong)} of {len(asked)}", "wrong": wrong}
+    return out
+
+
+def measure_profanity(sets: dict[str, list[str]], corpus: Path | None, limit: int | None) -> dict[str, Any]:
+    """Return how many offensive sentences are noticed, and how many of the corpus are taken for such."""
+    out: dict[str, Any] = {}
+    for tag, sentences in sets.items():
+        words = ProfanityFilter(tag)
+        hit = sum(bool(words.find(s)) for s in sentences)
+        out[tag] = {"recall": round(hit / len(sentences), 3), "sentences": len(sentences)}
+        if corpus is not None and (corpus / f"{tag}.txt").is_file():
+            clean = (corpus / f"{tag}.txt").read_text(encoding="utf-8").splitlines()[:limit]
+            false = [clean[n][a:b] for n in range(len(clean)) for a, b in words.find(clean[n])]
+            out[tag] |= {
+                "precision": round(hit / (hit + len(false)), 3), "hits in news and wiki": false, "of": len(clean),
+            }  # fmt: skip
+    return out
+
+
+def measure_phrases(sets: dict[str, Any], corpus: Path | None, limit: int | None) -> dict[str, Any]:
+    """Return how many misheard phrases are put right, and how many correct sentences are changed."""
+    phrases = PhraseList(sets["listed"], "en")
+    right = [heard for heard, meant in sets["heard"] if phrases.apply(heard) == meant]
+    out: dict[str, Any] = {"en": {"put right": f"{len(right)} of {len(sets['heard'])}"}}
+    for tag in ("en", "pt"):
+        if corpus is not None:
+            listed = PhraseList(sets["listed"], tag)
+            sentences = (corpus / f"{tag}.txt").read_text(encoding="utf-8").splitlines()[:limit]
+            changed = [s for s in sentences if listed.apply(s) != s]
+            out.setdefault(tag, {})["false corrections"] = f"{len(changed)} of {len(sentences)}"
+    return out
+
+
+def measure_redaction(corpus: Path | None, limit: int | None) -> dict[str, Any]:
+    """Return how much is taken out of text that names nobody's numbers."""
+    out = {}
+    for tag in ("en", "pt"):
+        if corpus is not None:
+            sentences = (corpus / f"{tag}.txt").read_text(encoding="utf-8").splitlines()[:limit]
+            hit = [s for s in sentences if redact(s, tag, Redaction) != s]
+            out[tag] = {"sentences changed": f"{len(hit)} of {len(sentences)}"}
+    return out
+
+
+def measure_writing(recordings: Path, corpus: Path | None) -> dict[str, Any]:
+    """Return F1 of capitals and marks put back into text stripped of both.
+
+    The transcripts of the recordings are short, as people speak; the corpus has long sentences of news and wikis.
+    """
+    sets = {}
+    for tag in ("en", "es", "fr", "it", "pt"):
+        sets[f"{tag}, recordings"] = [
+            f.read_text(encoding="utf-8").strip() for f in sorted((recordings / f"audioeval/audio/{tag}").glob("*.txt"))
+        ]
+        if corpus is not None and (corpus / f"{tag}.txt").is_file():
+            sets[f"{tag}, corpus"] = (corpus / f"{tag}.txt").read_text(encoding="utf-8").splitlines()[:200]
+    out = {}
+    for name, texts in sets.items():
+        tag = name[:2]
+        marks, capitals = Counter[str](), Counter[str]()
+        for text in texts:
+            written = punctuate(re.sub(r"[.,!?;:…¿¡]", "", text).lower(), tag)
+            _count(marks, _marks(text), _marks(written))
+            _count(capitals, _capitals(text), _capitals(written))
+        out[name] = {
+            "marks F1": _f1(marks["right"], marks["taken"], marks["wanted"])["F1"],
+            "capitals F1": _f1(capitals["right"], capitals["taken"], capitals["wanted"])["F1"],
+            "sentences": len(texts),
+        }
+    return out
+
+
+def _count(counter: Counter[str], wanted: set[tuple[int, str]], taken: set[tuple[int, str]]) -> None:
+    counter.update(right=len(wanted & taken), wanted=len(wanted), taken=len(taken))
+
+
+def _marks(text: str) -> set[tuple[int, str]]:
+    """Return the marks after words, each with the word's number; exclamation marks count as full stops."""
+    found = ((n, re.findall(r"[.,!?]", word)[-1:]) for n, word in enumerate(text.split()))
+    return {(n, marks[0].replace("!", ".")) for n, marks in found if marks}
+
+
+def _capitals(text: str) -> set[tuple[int, str]]:
+    return {(n, "") for n, word in enumerate(text.split()) if word.strip("¿¡\"'(")[:1].isupper()}
+
+
+def measure_partials(engines: Engines, recordings: Path, clips: int) -> dict[str, Any]:
+    """Return the normalised erasure of partial translations: words taken back over words of the final.
+
+    Arivazhagan et al., "Re-Translation Strategies for Long Form, Simultaneous, Spoken Language Translation" (2020).
+    """
+    out = {}
+    files = [*sorted((recordings / "audioeval/audio/en").glob("*.wav"))[:clips], recordings / "two_cities.wav"]
+    for steady in (True, False):
+        settings = _english(steady=steady)
+        events: list[Event] = []
+        for file in files:
+            _hear(engines, settings, file, events.append)
+        shown: dict[str, list[str]] = {}
+        erased = words = 0
+        for event in events:
+            if isinstance(event, PartialTranslation | Translation):
+                now, before = event.text.split(), shown.get(event.utterance, [])
+                same = sum(1 for _ in itertools.takewhile(lambda p: p[0] == p[1], zip(before, now, strict=False)))
+                erased += len(before) - same
+                shown[event.utterance] = now
+                words += len(now) if isinstance(event, Translation) else 0
+        out["steady" if steady else "every guess"] = {"erasure": round(erased / max(words, 1), 3), "words": words}
+    return out
+
+
+def measure_captions(engines: Engines, recordings: Path, clips: int) -> dict[str, Any]:
+    """Return how far captions begin and end from the speech, in clips joined with silence between them."""
+    errors: list[float] = []
+    for file in sorted((recordings / "audioeval/audio/en").glob("*.wav"))[:clips]:
+        sound = np.concatenate(list(read_blocks(file)))
+        frames = np.sqrt(np.mean(sound[: len(sound) // 160 * 160].reshape(-1, 160) ** 2, axis=1))
+        loud = np.flatnonzero(frames > 0.05 * frames.max())
+        events: list[Event] = []
+        _hear(engines, _english(steady=True), file, events.append)
+        cues = [
+            cue for e in events if isinstance(e, Final)
+            for cue in captions(Said(e.text, e.language, e.start, e.end, e.words), CaptionStyle())
+        ]  # fmt: skip
+        if cues and len(loud):
+            errors += [abs(cues[0].start - loud[0] / 100), abs(cues[-1].end - loud[-1] / 100)]
+    if not errors:
+        return {}
+    return {"en": {"mean error, ms": round(1000 * statistics.mean(errors)), "largest, ms": round(1000 * max(errors))}}
+
+
+def measure_translation(engines: Engines, corpus: Path, limit: int | None) -> dict[str, Any]:
+    """Return BLEU and chrF of the engine alone, of the text room before it, and of published systems."""
+    import sacrebleu
+
+    out: dict[str, Any] = {}
+    for source, target in PAIRS:
+        try:
+            (translator,) = TextTranslator.for_targets(engines, source, [target])
+        except DragomanError:
+            continue
+        sources, references = read_pair(corpus, f"{source}-{target}", limit)
+
+        def score(answers: list[str], references: list[str] = references) -> dict[str, Any]:
+            bleu, chrf = sacrebleu.corpus_bleu(answers, [references]), sacrebleu.corpus_chrf(answers, [references])
+            return {"BLEU": round(bleu.score, 2), "chrF": round(chrf.score, 2)}
+
+        room = TextRoom(CLEAN)
+        pair = f"{source}-{target}"
+        out[f"{pair}, engine alone"] = score([translator.translate(s).text for s in sources])
+        out[f"{pair}, with the text room"] = score(
+            [room.shown(translator.translate(room.final(s, source).meant).text, target) for s in sources]
+        )
+        for system in PUBLISHED:
+            stored = corpus / f"{pair}.{system}.txt"
+            if stored.is_file():
+                out[f"{pair}, {system}"] = score(stored.read_text(encoding="utf-8").splitlines()[:limit])
+    return out
+
+
+def measure_speed(engines: Engines) -> dict[str, Any]:
+    """Return milliseconds a sentence of 10 and 25 words: the text room, and each kind of translation."""
+    words = SPOKEN.split()
+    out: dict[str, Any] = {}
+    room = TextRoom(TextSettings(profanity=Profanity.MASKED, phrases=("Dragoman", "Kubernetes")))
+    everything = TextSettings(profanity=Profanity.MASKED, redact=tuple(Redaction))
+    strict = TextRoom(everything)
+    for count in (10, 25):
+        said = [" ".join(["Um,", *words[:count]]) + f" {n}." for n in range(30)]
+        row = out.setdefault(f"{count} words", {})
+        row["display"] = _milliseconds(lambda s: display(s, "en", CLEAN), said)
+        row["room"] = _milliseconds(lambda s: room.final(s, "en"), said)
+        row["room, redacting"] = _milliseconds(lambda s: strict.final(s, "en"), said)
+        for target in ("pt", "es", "ca", "gl"):
+            try:
+                (translator,) = TextTranslator.for_targets(engines, "en", [target])
+            except DragomanError:
+                continue
+            translator.translate("Yes.")
+            route = "→".join(translator.route)
+            row[route] = _milliseconds(translator.translate, said)
+    return out
+
+
+def _milliseconds(call: Callable[[str], object], texts: Sequence[str]) -> float:
+    took = []
+    for text in texts:
+        began = time.perf_counter()
+        call(text)
+        took.append(time.perf_counter() - began)
+    return round(1000 * statistics.median(took), 2)
+
+
+def _english(*, steady: bool) -> Settings:
+    settings = Settings(
+        directions=(DirectionSettings(source="en", targets=("pt",)),), speech=SpeechSettings(enabled=False)
+    )
+    return settings.model_copy(update={"partials": settings.partials.model_copy(update={"steady": steady})})
+
+
+def _hear(engines: Engines, settings: Settings, file: Path, sink: Callable[[Event], None]) -> None:
+    interpreter = Interpreter(engines, settings, sink)
+    interpreter.begin_turn(hands_free=True)
+    for block in read_blocks(file, block=512 / SAMPLE_RATE):
+        interpreter.feed(block)
+        interpreter.keep_up()
+    interpreter.close()
+
+
+def _bare(text: str) -> list[str]:
+    return re.findall(r"[\w'-]+", text.lower())
+
+
+def _f1(right: int, taken: int, wanted: int) -> dict[str, float]:
+    precision, recall = right / taken if taken else 1.0, right / wanted if wanted else 1.0
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return {"precision": round(precision, 3), "recall": round(recall, 3), "F1": round(f1, 3)}
+
+
+def _table(name: str, rows: dict[str, Any]) -> Table:
+    table = Table(title=name, title_justify="left")
+    columns = list(dict.fromkeys(key for row in rows.values() if isinstance(row, dict) for key in row))
+    table.add_column("")
+    for column in columns:
+        table.add_column(column)
+    for key, row in rows.items():
+        table.add_row(key, *(str(row.get(column, "")) for column in columns))
+    return table
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
