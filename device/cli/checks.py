@@ -6,13 +6,14 @@ import ctypes
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from device.config import Pins, Settings, state_directory
 from device.errors import DragomanError
@@ -25,6 +26,13 @@ MEMORY_WANTED = 700e6
 DISK_WANTED = 1e9
 DISK_NEEDED = 100e6
 """Bytes below which not even the outbox has room to grow."""
+
+CERTIFICATE_DAYS = 14
+LISTEN = 1.0
+"""Seconds for which the microphone is listened to."""
+CLIPPED = 0.99
+QUIET = 1e-6
+"""Root mean square below which a channel has no sound at all: even a silent room is louder."""
 
 LIBRARIES = {
     "sherpa_onnx": "sherpa-onnx",
@@ -168,6 +176,49 @@ def sound(settings: Settings) -> Iterator[Finding]:
         yield _ok(name, f"{chosen.name} ({channels} {'channel' if channels == 1 else 'channels'}, {chosen.rate} Hz)")
 
 
+def hearing(settings: Settings) -> Iterator[Finding]:
+    """Listen to every channel of the microphone for a moment."""
+    import numpy as np
+
+    from device.audio.capture import FILE_PREFIX, Capture
+    from device.audio.reports import AudioReport, Happening
+
+    if isinstance(settings.audio.input, str) and settings.audio.input.startswith(FILE_PREFIX):
+        return
+    blocks: list[Any] = []
+    done = threading.Event()
+
+    def heard(block: Any) -> None:
+        blocks.append(block)
+        if sum(map(len, blocks)) >= LISTEN * capture.rate:
+            done.set()
+
+    def reported(report: AudioReport) -> None:
+        if report.kind is Happening.LOST:
+            done.set()
+
+    capture = Capture(settings.audio, heard, reported)
+    capture.start()
+    done.wait(10 * LISTEN)
+    capture.stop()
+    if not blocks:
+        return  # that there is no microphone is told already
+    sound = np.concatenate(blocks)
+    levels = np.sqrt(np.mean(sound.astype(np.float64) ** 2, axis=0))
+    text = "level " + ", ".join(f"{20 * np.log10(level + 1e-9):.0f} dB" for level in levels)
+    dead = [str(channel + 1) for channel, level in enumerate(levels) if level < QUIET]
+    if len(dead) == len(levels):
+        yield _warning(
+            "hearing", f"{text}: complete silence", "is the microphone switched off, or turned down in the mixer?"
+        )
+    elif dead:
+        yield _problem("hearing", f"{text}: no sound on channel {', '.join(dead)}", "see the wiring of that microphone")
+    elif float(np.mean(np.abs(sound) > CLIPPED)) > 0.01:
+        yield _warning("hearing", f"{text}: too loud", "turn the microphone down in the mixer (alsamixer)")
+    else:
+        yield _ok("hearing", text)
+
+
 def _sound_remedy(direction: str) -> str:
     devices = list(Path("/dev/snd").glob("pcm*")) if Path("/dev/snd").is_dir() else []
     if devices and not any(os.access(path, os.R_OK | os.W_OK) for path in devices):
@@ -196,6 +247,61 @@ def buttons(settings: Settings) -> Iterator[Finding]:
     yield _ok("buttons", names)
 
 
+def lights(settings: Settings) -> Iterator[Finding]:
+    """Open the configured lights and the display."""
+    from device.controls.display import Display
+    from device.controls.leds import Leds
+
+    pins = settings.controls.pins
+    for name, kind, make in (
+        ("lights", settings.leds.kind, lambda: Leds(settings.leds, pins)),
+        ("display", settings.display.kind, lambda: Display(settings.display, pins)),
+    ):
+        if kind == "none":
+            continue
+        try:
+            make().close()
+        except DragomanError as error:
+            yield _problem(name, str(error), f"see [{'leds' if name == 'lights' else name}] in the configuration")
+        else:
+            yield _ok(name, kind)
+
+
+def checksums(settings: Settings) -> Iterator[Finding]:
+    """Read every byte of the installed models that the configuration needs."""
+    from device.modelstore.choice import configured_models
+    from device.modelstore.store import open_store
+
+    try:
+        store = open_store(settings)
+        needed = [model for model in configured_models(store.catalogue, settings) if store.is_installed(model)]
+    except (DragomanError, OSError):
+        return  # told already
+    damaged = [model for model in needed if store.verify(model)]
+    if damaged:
+        yield _problem("checksums", f"{', '.join(damaged)}: damaged", f"dragoman models pull {' '.join(damaged)}")
+    elif needed:
+        yield _ok("checksums", f"all bytes of {len(needed)} models are right")
+
+
+def heat(_settings: Settings) -> Iterator[Finding]:
+    """Look at the temperature, and whether the machine slows itself down."""
+    from device.diagnostics import HOT, temperature, throttling
+
+    degrees, throttled = temperature(), throttling()
+    if degrees is not None:
+        if degrees >= HOT:
+            yield _warning("temperature", f"{degrees:.0f} °C: the machine slows down", "give it air or a heat sink")
+        else:
+            yield _ok("temperature", f"{degrees:.0f} °C")
+    if throttled is not None:
+        now = [name.replace("_", " ") for name, is_so in throttled.items() if is_so]
+        if now:
+            yield _warning("throttling", ", ".join(now), "use the official power supply and a short cable; cool it")
+        else:
+            yield _ok("throttling", "none")
+
+
 def broker(settings: Settings) -> Iterator[Finding]:
     """Connect to the broker as the daemon does, under another name."""
     mqtt = settings.mqtt
@@ -214,8 +320,16 @@ def broker(settings: Settings) -> Iterator[Finding]:
         remedy = "see mqtt.host, mqtt.port and the login; finals are kept until it answers, or set mqtt.enabled = false"
         yield _problem("broker", str(error), remedy)
         return
+    expires = connection.certificate_expires
     connection.close()
     yield _ok("broker", f"{where} accepts the device")
+    if expires is not None:
+        days = (expires - time.time()) / 86_400
+        text = f"the broker's certificate is valid for another {days:.0f} days"
+        if days < CERTIFICATE_DAYS:
+            yield _warning("certificate", text, "renew it: without it nothing is published (finals are kept)")
+        else:
+            yield _ok("certificate", text)
 
 
 def storage(settings: Settings) -> Iterator[Finding]:
@@ -278,4 +392,6 @@ def _synchronised() -> bool | None:
     return None if state < 0 else bool(state != unsynchronised)
 
 
-CHECKS: tuple[Check, ...] = (machine, models, sound, buttons, broker, storage, memory, clock)
+CHECKS: tuple[Check, ...] = (
+    machine, models, checksums, sound, hearing, buttons, lights, broker, storage, memory, heat, clock,
+)  # fmt: skip

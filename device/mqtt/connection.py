@@ -159,6 +159,13 @@ class Connection:
             self.drop(f"the broker sent something that is not MQTT ({type(error).__name__}: {error})")
 
     @property
+    def certificate_expires(self) -> float | None:
+        """When the broker's certificate expires, in seconds since 1970; None without TLS."""
+        sock = self._client.socket()
+        certificate = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
+        return ssl.cert_time_to_seconds(str(certificate["notAfter"])) if certificate else None
+
+    @property
     def congested(self) -> bool:
         """Whether something that was published has not yet left this machine."""
         return self._client.want_write()

@@ -8,10 +8,11 @@ import pytest
 from device.cli import checks
 from device.cli.checks import Finding, Status
 from device.config import Settings
+from tests.audio.pulse import virtual_mic
 from tests.cli.test_main import dragoman
 from tools.local_broker import LocalBroker
 
-__all__ = ["dragoman"]  # the fixture
+__all__ = ["dragoman", "virtual_mic"]  # the fixtures
 
 
 @pytest.fixture
@@ -149,3 +150,58 @@ def test_real_broker_accepts_the_doctor_and_is_left_as_it_was(tmp_path):
     with LocalBroker(tmp_path) as broker:
         (told,) = findings(checks.broker, mqtt={"host": broker.host, "port": broker.port})
     assert told == Finding("broker", Status.OK, f"{broker.host}:{broker.port} accepts the device")
+
+
+def test_damaged_models_are_named_by_their_checksums(monkeypatch):
+    from device.modelstore.store import ModelStore
+
+    monkeypatch.setattr(ModelStore, "is_installed", lambda _self, _model: True)
+    monkeypatch.setattr(ModelStore, "verify", lambda _self, model: ["wrong hash"] * (model == "vad-silero"))
+    (told,) = findings(checks.checksums)
+    assert (told.status, told.remedy) == (Status.PROBLEM, "dragoman models pull vad-silero")
+    assert told.text == "vad-silero: damaged"
+
+
+def test_lights_that_cannot_be_opened_are_a_problem(tmp_path):
+    (told,) = findings(checks.lights, leds={"kind": "apa102", "spi": str(tmp_path / "none")})
+    assert told.status is Status.PROBLEM
+    assert "dtparam=spi=on" in told.text
+    (told,) = findings(checks.lights, leds={"kind": "plain", "pins": [22]}, controls={"pins": "mock"})
+    assert (told.status, told.text) == (Status.OK, "plain")
+    assert findings(checks.lights) == []
+
+
+@pytest.mark.parametrize(
+    ("degrees", "throttled", "statuses"),
+    [
+        (None, None, []),
+        (50.0, None, ["ok"]),
+        (83.0, {"under_voltage": True, "throttled": False}, ["warning", "warning"]),
+        (60.0, {"under_voltage": False, "throttled": False}, ["ok", "ok"]),
+    ],
+)
+def test_heat_and_throttling_are_told(monkeypatch, degrees, throttled, statuses):
+    monkeypatch.setattr("device.diagnostics.temperature", lambda: degrees)
+    monkeypatch.setattr("device.diagnostics.throttling", lambda: throttled)
+    told = findings(checks.heat)
+    assert [finding.status for finding in told] == statuses
+    assert all("under voltage" in f.text for f in told if f.check == "throttling" and f.status == "warning")
+
+
+@pytest.mark.e2e
+def test_each_channel_of_the_microphone_is_listened_to(virtual_mic, tmp_path):
+    import numpy as np
+    import soundfile
+
+    noise = np.random.default_rng(1).normal(0, 0.05, (48_000 * 8, 4))
+    noise[:, 2] = 0
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, noise, 48_000)
+    player = virtual_mic.play(path, wait=False)
+    (told,) = findings(checks.hearing, audio={"channels": 4})
+    assert told.status is Status.PROBLEM, told
+    assert told.text.endswith("no sound on channel 3")
+    player.kill()
+    player.wait()
+    (told,) = findings(checks.hearing, audio={"channels": 4})
+    assert (told.status, "complete silence" in told.text) == (Status.WARNING, True)

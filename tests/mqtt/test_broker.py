@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from paho.mqtt.client import Client
 
+from device.cli import checks
+from device.config import Settings
 from device.events import State
 from device.mqtt import Command, MqttRoom, Pace
 from device.mqtt.commands import Say, SetVolume
@@ -237,6 +239,20 @@ def test_example_acl_lets_a_device_describe_itself_to_home_assistant_and_no_othe
         home.publish("homeassistant/status", "online")
         home.wait_on("device/dragoman-kitchen/config", count=2)
         assert not home.on("device/dragoman-hall/config")
+
+
+def test_doctor_tells_when_the_certificate_of_the_broker_ends(
+    guarded: LocalBroker, certificates: Path, tmp_path: Path
+) -> None:
+    with guarded as broker:
+        mqtt = {
+            "host": broker.host, "port": broker.port, "tls": True, "ca_file": certificates / "ca.crt",
+            "username": "kitchen", "device": "kitchen", "password_file": secret(tmp_path / "kitchen", "one"),
+        }  # fmt: skip
+        accepted, certificate = checks.broker(Settings.model_validate({"mqtt": mqtt}))
+    assert accepted.status == "ok"
+    assert (certificate.status, certificate.check) == ("warning", "certificate")
+    assert "another 2 days" in certificate.text
 
 
 def test_last_will_says_offline_when_the_device_is_killed(broker: LocalBroker, tmp_path: Path) -> None:
