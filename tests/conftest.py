@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from device.modelstore.progress import Lines
 from device.modelstore.store import ModelStore
+
+settings.register_profile("dragoman", deadline=None)  # machines are shared: no test fails on a clock
+settings.load_profile("dragoman")
 
 _SLOW = {"models", "e2e"}
 _FAST = os.environ.pop("DRAGOMAN_TEST_FAST", "") not in {"", "0"}  # the settings refuse variables they do not know
