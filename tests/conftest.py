@@ -8,6 +8,7 @@ needs them, or that drives real servers, is left out.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from hypothesis import settings
 
 from device.modelstore.progress import Lines
 from device.modelstore.store import ModelStore
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Run in the background, tests would hand the ignored signal down to the programs that they interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("dragoman", deadline=None)  # machines are shared: no test fails on a clock
 settings.load_profile("dragoman")
