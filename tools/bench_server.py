@@ -88,6 +88,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-server", description=__doc__)
     parser.add_argument("--seconds", type=float, default=45.0, help="how long each number of conversations is tried")
     parser.add_argument("--conversations", type=int, nargs="*", help="numbers to try [parts of the engines' limit]")
+    parser.add_argument("--without-partials", action="store_true", help="what finals alone cost")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[:CORES]
@@ -98,7 +99,10 @@ def main() -> int:
     console.print(f"{len(cores)} cores; engines alone: {rtf:.4f} s a second of speech with its pauses, "
                   f"so {limit:.1f} conversations; load before: {os.getloadavg()[0]:.1f}")  # fmt: skip
     numbers = options.conversations or sorted({max(1, round(limit * share)) for share in SHARES})
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), max(numbers)) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(Path(folder), max(numbers), partials=not options.without_partials) as server,
+    ):
         first = asyncio.run(play(server, said, 1, min(15.0, options.seconds)))
         rounds = [first]
         for number in numbers:
@@ -165,13 +169,12 @@ def measure_engines() -> tuple[list[Utterance], float]:
 class Server:
     """``dragoman serve`` in a process of its own."""
 
-    def __init__(self, folder: Path, connections: int) -> None:
-        flags = [
-            f"--set=state_directory={folder}",
-            "--set=server.port=0",
-            f"--set=server.connections={connections + 2}",
-        ]
-        flags.append(f"--set=models.prefer={json.dumps(PREFER)}")
+    def __init__(self, folder: Path, connections: int, *, partials: bool) -> None:
+        chosen: dict[str, object] = {
+            "state_directory": folder, "server.port": 0, "server.connections": connections + 2,
+            "partials.enabled": str(partials).lower(), "models.prefer": json.dumps(PREFER),
+        }  # fmt: skip
+        flags = [f"--set={name}={value}" for name, value in chosen.items()]
         command = [sys.executable, "-m", "device", *flags, "serve"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None

@@ -97,7 +97,9 @@ class Service:
                 "directions": (direction,),
                 "endpoint": endpoint,
                 "text": self.settings.text.model_copy(update=text),
-                "partials": self.settings.partials.model_copy(update={"enabled": partials}),
+                "partials": self.settings.partials.model_copy(
+                    update={"enabled": partials and self.settings.partials.enabled}
+                ),
                 "speech": self.settings.speech.model_copy(update={"enabled": speak is not None}),
             }
         )
