@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 )
 @click.option("--voice", metavar="ID", help="Speak with this voice (see `dragoman models list`).")
 @click.option("--text", is_flag=True, help="Translate the lines of standard input: one line out a line and target.")
+@click.option(
+    "--identify", is_flag=True, help="Tell each line's language; --from is for lines that tell none [with --text]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one event a line, for programs.")
 @click.option("--realtime", is_flag=True, help="Play the recordings at their own pace.")
 @click.option(
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def translate(
     ctx: click.Context, files: tuple[Path, ...], source: str | None, targets: tuple[str, ...], speak: Path | None,
-    voice: str | None, text: bool, as_json: bool, realtime: bool, partials: bool | None,
+    voice: str | None, text: bool, identify: bool, as_json: bool, realtime: bool, partials: bool | None,
 ) -> int:  # fmt: skip
     """Translate recordings of any common format, or with --text the lines of standard input.
 
@@ -67,7 +70,7 @@ def translate(
     if text:
         if speak or realtime:
             raise UsageError("--speak and --realtime go with recordings; see also dragoman say")
-        return _translate_lines(loaded, direction, as_json=as_json)
+        return _translate_lines(loaded, direction, as_json=as_json, identify=identify)
     shown = partials if partials is not None else as_json or realtime
     settings = loaded.model_copy(
         update={
@@ -79,26 +82,39 @@ def translate(
     return _translate_files(settings, files, speak, as_json=as_json, realtime=realtime)
 
 
-def _translate_lines(settings: Settings, direction: DirectionSettings, *, as_json: bool) -> int:
+def _translate_lines(settings: Settings, direction: DirectionSettings, *, as_json: bool, identify: bool) -> int:
     from device.engines.registry import Engines
+    from device.engines.routes import Route
+    from device.text.identify import identify_text
     from device.text.room import TextRoom
     from device.translation import TextTranslator
 
     with Engines.open(settings) as engines:
-        translators = TextTranslator.for_targets(
-            engines, direction.source, direction.targets, settings.text.glossary
-        )
+
+        def ways(source: str) -> tuple[TextTranslator, ...]:
+            return TextTranslator.for_targets(engines, source, direction.targets, settings.text.glossary)
+
+        known = {direction.source: ways(direction.source)}
         room = TextRoom(settings.text)
         began = time.monotonic()
         for number, line in enumerate(_lines(sys.stdin.buffer), 1):
-            for translator in translators:
+            source = direction.source
+            if identify and (told := identify_text(line)) and told[0][0] != source.split("-", 1)[0]:
+                source = told[0][0]
+            if source not in known:
+                try:
+                    known[source] = ways(source)
+                except DragomanError as error:
+                    complain(f"line {number}: {error}")
+                    known[source] = tuple(TextTranslator(t, Route((t,), ()), ()) for t in direction.targets)
+            for translator in known[source]:
                 answer = translator.translate(line)
                 one_line = " ".join(room.shown(answer.text, translator.target).splitlines())
                 if as_json:
                     print_json(
                         Translation(
                             emitted=time.monotonic() - began, utterance=str(number), sequence=number, text=one_line,
-                            language=translator.target, source_language=direction.source, start=0.0, end=0.0,
+                            language=translator.target, source_language=source, start=0.0, end=0.0,
                             route=translator.route, models=translator.models, confidence=answer.confidence,
                         ).to_dict()
                     )  # fmt: skip
