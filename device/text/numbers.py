@@ -28,9 +28,10 @@ _SHORTEST_RUN: Final = 3
 _COUNTED: Final = "percent|dollars?|euros?|pounds?|met(?:er|re)s|miles|people|years|minutes|hours|seconds|degrees"
 """What is counted after "at": no time then."""
 _LARGE: Final = {
-    "million": 6, "millions": 6, "billion": 9, "milhão": 6, "milhões": 6, "millón": 6, "millones": 6,
-    "milliard": 9, "milliards": 9, "millionen": 6, "milliarde": 9, "milliarden": 9, "milione": 6, "milioni": 6,
-    "miliardo": 9, "miliardi": 9,
+    "million": 6, "millions": 6, "milhão": 6, "milhões": 6, "millón": 6, "millones": 6, "millionen": 6, "milione": 6,
+    "milioni": 6, "billion": 9, "billions": 9, "bilhão": 9, "bilhões": 9, "milliard": 9, "milliards": 9,
+    "milliarde": 9, "milliarden": 9, "miliardo": 9, "miliardi": 9, "trillion": 12, "trillions": 12, "trilhão": 12,
+    "trilhões": 12, "bilião": 12, "biliões": 12, "billón": 12, "billones": 12, "bilione": 12, "bilioni": 12,
 }  # fmt: skip
 
 _PERCENT: Final = frozenset({("por", "cento"), ("por", "ciento"), ("pour", "cent"), ("per", "cento"), ("per", "cent")})
@@ -145,7 +146,8 @@ class _Rules:
         for occurrence in text_to_num.find_numbers(tokens, self._language, threshold=0):
             first, last = spoken[occurrence.start], spoken[occurrence.end - 1]
             said = "".join(pieces[first : last + 1])
-            if any(c.isdigit() for c in said):
+            # "$2.3 billion", "billions of": the figure stands before it, or there is none.
+            if any(c.isdigit() for c in said) or said.lower() in _LARGE:
                 continue
             found.append(_Found(said, occurrence.text, occurrence.value, occurrence.is_ordinal))
             out[first] = f"\ue000{len(found) - 1}\ue001"

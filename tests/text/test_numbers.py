@@ -39,6 +39,8 @@ UNTOUCHED = [
     ("en", "one of them said no one knows, and a second later two came"),
     ("en", "a hundred times, may five of them go first"),
     ("en", "It cost $25 at 5:30 on 3 May."),
+    ("en", "It cost $2.3 billion, or 10 million euros, and billions of people."),
+    ("pt", "27 milhões de euros e bilhões de dólares"),
     ("pt", "um dos dois, e mais uma vez"),
     ("es", "el cuarto de baño, una vez más"),
     ("fr", "un café neuf, trois heures de route"),
