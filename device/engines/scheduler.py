@@ -81,6 +81,11 @@ class Scheduler:
             self._ready.notify()
         return job.future
 
+    @property
+    def waiting(self) -> int:
+        """Urgent calls for which no worker is free."""
+        return len(self._urgent)
+
     def stuck_for(self) -> float:
         """Return for how many seconds the call that has run longest has been running; infinity if a worker died."""
         with self._ready:

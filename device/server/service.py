@@ -14,7 +14,7 @@ from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Event, Samples
 from device.interpreter import Interpreter
 from device.server.languages import Languages
-from device.server.views import Unhurried
+from device.server.views import Shared, Unhurried
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -148,8 +148,8 @@ class Conversation:
         self._began = self._loop.time()
 
     def _make(self) -> Interpreter:
-        engines = self._service.engines if self._live else cast("Engines", Unhurried(self._service.engines))
-        interpreter = Interpreter(engines, self._settings, self._sink)
+        view = Shared if self._live else Unhurried
+        interpreter = Interpreter(cast("Engines", view(self._service.engines)), self._settings, self._sink)
         interpreter.begin_turn(hands_free=True)
         return interpreter
 
