@@ -12,8 +12,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from device.text.rules import fluency, primary, tables
 
@@ -25,6 +28,8 @@ _MOST_EDITS: Final = 0.34
 _FIRST_LETTERS: Final = 0.12
 """What it costs that the first sounds differ."""
 _MOST_WORDS: Final = 6
+_BINS: Final = 32
+"""Kinds of letters that are counted; letters that share one only make two words seem nearer."""
 LONGEST: Final = 20_000
 """Characters of the longest text that is looked at."""
 
@@ -62,6 +67,9 @@ class PhraseList:
             if len(key) >= SHORTEST:
                 self._phrases.append(_Phrase(written, len(words), key, sound_of(key, self._language)))
         self._longest = max((p.count for p in self._phrases), default=0) + 2
+        self._letters = np.array([_letters(p.key) for p in self._phrases], np.int16).reshape(-1, _BINS)
+        self._sizes = self._letters.sum(axis=1)
+        self._counts = np.array([p.count for p in self._phrases], np.int16)
 
     def apply(self, text: str) -> str:
         """Return ``text`` with close misses of the phrases written as the phrases are."""
@@ -91,7 +99,8 @@ class PhraseList:
                 break
             key = _key([w[0] for w in part])
             if key in self._exact:
-                return count, self._exact[key]
+                best = -1.0, count, self._exact[key]  # a longer one may follow
+                continue
             distance = self._nearest(key, count, [w[0] for w in part])
             if distance is not None and (best is None or distance[0] < best[0]):
                 best = distance[0], count, distance[1].written
@@ -101,12 +110,10 @@ class PhraseList:
         if len(key) < SHORTEST or self._is_plain(words):
             return None
         best: tuple[float, _Phrase] | None = None
-        sound = ""
-        for phrase in self._phrases:
+        near = self._with_like_letters(key, count)
+        sound = sound_of(key, self._language) if near else ""
+        for phrase in near:
             size = max(len(key), len(phrase.key))
-            if abs(len(key) - len(phrase.key)) > size * _MOST_EDITS or abs(count - phrase.count) > 2:
-                continue
-            sound = sound or sound_of(key, self._language)
             limit = _limit(size, count)
             spelled = _edits(key, phrase.key, round(_MOST_EDITS * size)) / size
             if spelled > _MOST_EDITS or _is_inflected(key, phrase):
@@ -118,6 +125,13 @@ class PhraseList:
             if distance < limit and (best is None or distance < best[0]):
                 best = distance, phrase
         return best
+
+    def _with_like_letters(self, key: str, count: int) -> list[_Phrase]:
+        """Return the phrases that can be near: letters that only one of both has must all be edits."""
+        other = self._letters - _letters(key)
+        edits = np.maximum(np.maximum(other, 0).sum(axis=1), np.maximum(-other, 0).sum(axis=1))
+        fits = edits <= _MOST_EDITS * np.maximum(self._sizes, len(key))
+        return [self._phrases[n] for n in np.flatnonzero(fits & (abs(self._counts - count) <= 2))]
 
     def _is_plain(self, words: Sequence[str]) -> bool:
         """Whether the stretch is a common word, or begins or ends with a small one: neither is a misheard name."""
@@ -167,6 +181,11 @@ def _key(words: Sequence[str]) -> str:
     return "".join(c for c in plain if c.isalnum())
 
 
+def _letters(key: str) -> NDArray[np.int16]:
+    """Return how often each kind of letter stands in a word."""
+    return np.bincount([ord(c) % _BINS for c in key], minlength=_BINS).astype(np.int16)
+
+
 _SOUNDS: Final = (
     (r"^(?:kn|gn|pn)", "n"), (r"^wr", "r"), (r"^ps", "s"), (r"^x", "s"), ("sch", "s"), ("tch", "c"), ("ph", "f"),
     ("gh(?=[^aeiouy]|$)", ""), ("ck", "k"), ("c(?=[eiy])", "s"), ("ch", "c"), ("sh", "s"), ("th", "t"), ("qu", "k"),
@@ -176,7 +195,7 @@ _VOWELS: Final = re.compile(r"[aeiou]+")
 _DOUBLED: Final = re.compile(r"(.)\1+")
 
 
-@cache
+@lru_cache(maxsize=4096)
 def sound_of(key: str, language: str) -> str:  # noqa: ARG001 - the same rough sounds serve all languages so far
     """Return how letters sound, roughly: consonants that are alike as one, vowels as one."""
     for pattern, instead in _SOUNDS:

@@ -47,6 +47,10 @@ def test_a_common_word_that_sounds_like_a_phrase_stays():
     assert PhraseList(["weather"]).apply("whether or not") == "whether or not"
 
 
+def test_the_longest_phrase_wins():
+    assert PhraseList(["new", "New York"]).apply("new york is new") == "New York is new"
+
+
 def test_words_of_two_sentences_are_no_phrase():
     assert PhraseList(["Contoso"], "en").apply("It is a con. Toso left.") == "It is a con. Toso left."
 
