@@ -11,11 +11,13 @@ from device.server.frames import FrameError, json_object, parse_binary, parse_te
 
 NAME = st.text(st.characters(codec="ascii", categories=("L", "N"), include_characters="-."), min_size=1, max_size=20)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda c: st.lists(c, max_size=3) | st.dictionaries(st.text(max_size=8), c, max_size=3),
+    max_leaves=5,
 )
 
 
-@given(path=NAME, request=NAME, body=st.dictionaries(st.text(), JSON), stream=NAME)
+@given(path=NAME, request=NAME, body=st.dictionaries(st.text(max_size=8), JSON, max_size=3), stream=NAME)
 def test_text_comes_apart_as_it_was_put_together(path, request, body, stream):
     frame = parse_text(write_text(path, request, body, X_StreamId=stream))
     assert (frame.path, frame.request_id, frame.headers["x-streamid"]) == (path.lower(), request, stream)
@@ -28,7 +30,7 @@ def test_binary_comes_apart_as_it_was_put_together(path, request, body):
     assert (frame.path, frame.request_id, frame.body) == (path.lower(), request, body)
 
 
-@given(body=st.dictionaries(st.text(), JSON))
+@given(body=st.dictionaries(st.text(max_size=8), JSON, max_size=3))
 def test_no_body_holds_what_the_javascript_sdk_cuts_at(body):
     assert "\r\n\r\n" not in write_text("p", "r", body).partition("\r\n\r\n")[2]
 
