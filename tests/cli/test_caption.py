@@ -1,12 +1,22 @@
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 
+import pysubs2
 import pytest
+import soundfile
 from click.testing import CliRunner
 
 from device.cli.caption import Captioner, caption
 from device.events import Final, Translation, UtteranceEnded
 from device.text.captions import CaptionStyle
+from tests.audio.pulse import virtual_mic
+
+__all__ = ["virtual_mic"]
 
 
 def said(captioner, number, text, start, end, translated=None):
@@ -60,3 +70,38 @@ def test_a_recording_gets_captions_in_both_languages(model_dir, recordings, tmp_
     assert cues[0]["translation"]["language"] == "pt"
     assert all(a["end"] <= b["start"] for a, b in itertools.pairwise(cues))
     assert all(len(line) <= 42 for c in cues for line in c["lines"] + c["translation"]["lines"])
+
+
+@pytest.mark.e2e
+@pytest.mark.models
+def test_the_microphone_gets_live_captions_until_it_is_interrupted(model_dir, recordings, virtual_mic, tmp_path):
+    for model in ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "vad-silero"):
+        model_dir(model)
+    sound, rate = soundfile.read(recordings / "two_cities.wav")
+    soundfile.write(tmp_path / "talk.wav", sound[: 16 * rate], rate)
+    program = subprocess.Popen(
+        [sys.executable, "-m", "device", "caption", "--from", "en", "--to", "pt", "--both", "--format", "vtt"],
+        env={**os.environ, **virtual_mic.env()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    try:
+        assert program.stdout.readline() == "WEBVTT\n"
+        playing = threading.Thread(target=virtual_mic.play, args=(tmp_path / "talk.wav",), name="talk")
+        playing.start()
+        seen = ""
+        while "incredulity" not in seen or "incredulidade" not in seen:
+            line = program.stdout.readline()
+            assert line, program.communicate()[1]
+            seen += line
+        program.send_signal(signal.SIGINT)
+        rest, _ = program.communicate(timeout=60)
+        playing.join()
+    finally:
+        program.kill()
+    assert program.returncode == 0
+    read = pysubs2.SSAFile.from_string("WEBVTT\n\n" + seen.lstrip() + rest, format_="vtt")
+    assert any("incredulity" in cue.text and "incredulidade" in cue.text for cue in read)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(read))
