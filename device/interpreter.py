@@ -465,7 +465,7 @@ class Interpreter:
             shown = self._text.shown(translated.text, translator.target)
             if self._settings.partials.steady:
                 steady = utterance.guess.steady.setdefault(translator.target, SteadyText(translator.target))
-                shown = steady.update(shown)
+                shown = steady.update(shown) or shown  # a first guess, that may change, rather than nothing
             if shown:
                 self._show(
                     utterance,

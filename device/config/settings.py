@@ -142,7 +142,7 @@ class PartialSettings(Section):
     """Seconds of audio between two partials, when the machine keeps up."""
     translate: bool = True
     steady: bool = True
-    """Show only that part of a translation that will most likely stay."""
+    """Show only that part of a translation that will most likely stay, and a first guess until there is one."""
 
 
 class SpeechSettings(Section):
