@@ -14,14 +14,12 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
-import numpy as np
-
-from device.audio.endpoint import Change, Endpointer, quietest_point
 from device.config import DirectionSettings, Settings
+from device.emission import Emission
 from device.engines.plausibility import plausible
 from device.engines.protocols import LanguageIdentifier, Recognition, Recognizer, Synthesizer
 from device.engines.registry import Engines
@@ -36,29 +34,26 @@ from device.events import (
     PartialTranslation,
     Samples,
     Sink,
-    Speech,
     SpeechStarted,
     SpokenWord,
     Translation,
     UtteranceEnded,
 )
+from device.hearing import PAUSE, Hearing
+from device.speaking import Speaking
 from device.text.clauses import split_clauses
 from device.text.room import TextRoom
 from device.text.rules import primary
 from device.text.steady import SteadyText
 from device.translation import TextTranslator
-from device.utterance import FRAME, Clause, Settled, Spoken, Utterance
+from device.utterance import FRAME, Settled, Utterance
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.16
-"""Seconds of silence after which the end of the utterance is worked out ahead of time."""
 FIRST_PARTIAL = 0.65
 """Seconds of speech before the first partial."""
 IDENTIFIED_AFTER = 1.2
 """Seconds of audio from which the language is told, where two are spoken; until then nothing is shown."""
-CUT_FROM = 0.6
-"""An utterance that is too long is cut after this share of its length, at the quietest point."""
 MAX_WAITING = 16
 """Utterances that may wait for their finals before a listener is told that the machine is too slow."""
 
@@ -93,27 +88,21 @@ class Interpreter:
     """
 
     def __init__(self, engines: Engines, settings: Settings, sink: Sink) -> None:
-        self._scheduler, self._settings, self._sink = engines.scheduler, settings, sink
+        self._scheduler, self._settings = engines.scheduler, settings
         self._meter, self._tidy = engines.meter, engines.tidy
         self._text = TextRoom(settings.text)
-        self._vad = engines.vad(settings.endpoint)
         self._directions = [self._load(engines, d) for d in settings.directions]
         self._identifier = self._load_identifier(engines)
-        endpoint = settings.endpoint
-        self._endpointer = Endpointer(FRAME / SAMPLE_RATE, endpoint.min_speech, endpoint.silence, PAUSE)
         self._id = uuid.uuid4().hex[:8]
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._emitting = threading.Lock()
-        self._outgoing: deque[Event] = deque()
+        self._emission = Emission(sink)
+        self._hearing = Hearing(engines.vad(settings.endpoint), settings.endpoint, engines.meter, self)
+        self._speaking = Speaking(
+            engines.scheduler, engines.meter, self._lock, self._post, self._part_done, self._emission.flush
+        )
         self._began: float | None = None
-        self._azimuth: float | None = None
-        self._frames = 0
-        self._rest = np.zeros(0, np.float32)
-        self._ring: deque[tuple[Samples, bool]] = deque(maxlen=round(2 * SAMPLE_RATE / FRAME))
-        self._padding = round(endpoint.padding * SAMPLE_RATE / FRAME)
         self._turn: int | None = None
-        self._open: Utterance | None = None
         self._finishing: deque[Utterance] = deque()
         self._passes = 0
         self._count = self._sequence = 0
@@ -128,9 +117,7 @@ class Interpreter:
         return Direction(
             settings=settings,
             recognizer=engines.recognizer(settings.source),
-            translators=TextTranslator.for_targets(
-                engines, settings.source, targets, self._settings.text.glossary
-            ),
+            translators=TextTranslator.for_targets(engines, settings.source, targets, self._settings.text.glossary),
             synthesizer=voice,
         )
 
@@ -159,28 +146,21 @@ class Interpreter:
             raise DragomanError(f"there is no direction {direction}: {len(self._directions)} configured")
         with self._lock:
             self._end_turn()
-            endpoint = self._settings.endpoint
-            self._endpointer.set_silence(endpoint.silence if hands_free else endpoint.turn_silence)
             self._turn = direction
-            self._vad.reset()
-            early = list(self._ring)[-self._padding :] if self._padding else []
-            self._ring.clear()
-            self._endpointer.reset(self._frames - len(early))
-            for frame, _ in early:
-                self._listen(frame)
-        self._flush()
+            self._hearing.begin(hands_free=hands_free)
+        self._emission.flush()
 
     def end_turn(self) -> None:
         """Stop listening: what was said so far is final."""
         with self._lock:
             self._end_turn()
-        self._flush()
+        self._emission.flush()
 
     def end_utterance(self) -> None:
         """Treat what was said so far as complete, and go on listening."""
         with self._lock:
-            self._end_utterance()
-        self._flush()
+            self._hearing.end_utterance()
+        self._emission.flush()
 
     def feed(self, samples: Samples, azimuth: float | None = None) -> None:
         """Hear ``samples``: 16 kHz mono float32, any number of them. Returns quickly.
@@ -188,15 +168,11 @@ class Interpreter:
         ``azimuth`` is where they come from, in degrees, where an array knows.
         """
         with self._lock:
-            self._azimuth = azimuth
             if self._began is None:
                 self._began = time.monotonic() - len(samples) / SAMPLE_RATE
-            samples = np.concatenate((self._rest, samples)) if len(self._rest) else samples
-            whole = len(samples) // FRAME * FRAME
-            for i in range(0, whole, FRAME):
-                self._frame(samples[i : i + FRAME])
-            self._rest = samples[whole:].copy()
-        self._flush()
+            self._hearing.azimuth = azimuth
+            self._hearing.feed(samples)
+        self._emission.flush()
 
     def steer(self, direction: int) -> None:
         """Take it that whoever talks next in this turn talks in ``direction``; what is being said stays as it is."""
@@ -227,7 +203,7 @@ class Interpreter:
         """Wait until all that was fed has been answered; false when ``timeout`` seconds were not enough."""
         with self._changed:
             done = self._changed.wait_for(lambda: not (self._passes or self._finishing), timeout)
-        self._flush(wait=True)
+        self._emission.flush(wait=True)
         return done
 
     def close(self, timeout: float | None = None) -> bool:
@@ -235,49 +211,10 @@ class Interpreter:
         self.end_turn()
         return self.wait(timeout)
 
-    # Hearing: all of this runs under the lock, on the thread that feeds
+    # What is heard: all of this runs under the lock, on the thread that feeds
 
-    def _frame(self, frame: Samples) -> None:
-        self._frames += 1
-        if self._turn is None:
-            self._ring.append((frame.copy(), False))
-        else:
-            self._listen(frame)
-
-    def _listen(self, frame: Samples) -> None:
-        with self._meter.stage("vad") as call:
-            call.audio = FRAME / SAMPLE_RATE
-            voiced = self._vad.is_speech(frame)
-        change = self._endpointer.step(voiced)
-        utterance = self._open
-        if utterance is None:
-            self._ring.append((frame.copy(), voiced))
-            if change is Change.BEGAN:
-                utterance = self._begin()
-        else:
-            utterance.append(frame, voiced)
-            if change is Change.PAUSED:
-                self._settle(utterance)
-            elif change is Change.ENDED:
-                self._finish(utterance)
-            elif utterance.full:
-                self._cut(utterance)
-        if utterance is not None and utterance is self._open:
-            if voiced:
-                utterance.speech_end = self._endpointer.end * FRAME
-                if self._azimuth is not None:
-                    utterance.azimuths.append(self._azimuth)
-            self._consider_partial(utterance)
-
-    def _begin(self) -> Utterance:
-        end = self._endpointer.end
-        wanted = end - self._endpointer.start + self._padding
-        frames = list(self._ring)[-wanted:]
-        self._ring.clear()
-        return self._open_utterance(frames, end - len(frames), self._endpointer.start)
-
-    def _open_utterance(self, frames: Sequence[tuple[Samples, bool]], first: int, speech: int) -> Utterance:
-        """Open an utterance whose first frame has number ``first`` and whose speech begins in frame ``speech``."""
+    def began(self, start: int, speech_start: int) -> Utterance:
+        """Make an utterance: somebody begins to talk."""
         self._count += 1
         assert self._turn is not None
         direction = self._directions[self._turn]
@@ -285,24 +222,21 @@ class Interpreter:
             id=f"{self._id}-{self._count:05d}",
             direction=self._turn,
             session=direction.recognizer.session(direction.settings.source),
-            start=first * FRAME,
-            speech_start=speech * FRAME,
+            start=start,
+            speech_start=speech_start,
             capacity=round(self._settings.endpoint.max_utterance * SAMPLE_RATE),
         )
-        for frame, voiced in frames:
-            utterance.append(frame, voiced)
-        utterance.speech_end = utterance.start + utterance.length
-        self._open = utterance
-        self._emit(
+        self._emission.emit(
             SpeechStarted(
                 emitted=self.now(), utterance=utterance.id, start=utterance.begins, direction=utterance.direction
             )
         )
         return utterance
 
-    def _consider_partial(self, utterance: Utterance) -> None:
+    def grew(self, utterance: Utterance) -> None:
+        """Show a partial when one is due."""
         settings = self._settings.partials
-        if not settings.enabled or utterance.pass_running or self._endpointer.paused:
+        if not settings.enabled or utterance.pass_running:
             return
         if utterance.last_pass == 0:
             due = utterance.speech_start - utterance.start + FIRST_PARTIAL * SAMPLE_RATE
@@ -316,7 +250,8 @@ class Interpreter:
         if self._submit_pass(Priority.PARTIAL, self._partial_pass, utterance, length) is not None:
             utterance.last_pass, utterance.pass_running = length, True
 
-    def _settle(self, utterance: Utterance) -> None:
+    def paused(self, utterance: Utterance) -> None:
+        """Work out the end ahead of time."""
         recognition: Future[Recognition] = Future()
         length = utterance.length
         job = self._submit_pass(Priority.AHEAD, self._settled_pass, utterance, length, recognition)
@@ -339,45 +274,17 @@ class Interpreter:
             log.error("partial work failed: %s", error, exc_info=error)
 
     def _end_turn(self) -> None:
-        self._end_utterance()
+        self._hearing.end()
         self._turn = None
 
-    def _end_utterance(self) -> None:
-        if self._turn is None:
-            return
-        if len(self._rest):
-            rest = np.zeros(FRAME, np.float32)
-            rest[: len(self._rest)] = self._rest
-            self._rest = self._rest[:0]
-            self._frame(rest)
-        if self._open is not None:
-            self._finish(self._open)
-        self._endpointer.reset(self._frames)
-
-    def _cut(self, utterance: Utterance) -> None:
-        """End an utterance that grew too long, at its quietest point; the rest begins the next one."""
-        if self._endpointer.paused:
-            self._finish(utterance)
-            self._endpointer.reset(self._frames)
-            return
-        length = utterance.length
-        point = quietest_point(utterance.audio(length), round(length * CUT_FROM), length - SAMPLE_RATE // 5)
-        point = point // FRAME * FRAME
-        rest = utterance.tail(point)
-        utterance.length = point
-        utterance.speech_end = utterance.start + point
-        self._finish(utterance)
-        first = utterance.start // FRAME + point // FRAME
-        self._open_utterance(rest, first, first)
-
-    def _finish(self, utterance: Utterance) -> None:
-        utterance.closed = True
-        utterance.noticed = self._frames * FRAME
-        self._open = None
+    def ended(self, utterance: Utterance) -> None:
+        """Begin to answer a complete utterance."""
         self._finishing.append(utterance)
         if len(self._finishing) > MAX_WAITING:
             if not self._overloaded:
-                self._emit(Error(emitted=self.now(), code="overloaded", text="recognition falls behind the speakers"))
+                self._emission.emit(
+                    Error(emitted=self.now(), code="overloaded", text="recognition falls behind the speakers")
+                )
             self._overloaded = True
         else:
             self._overloaded = False
@@ -476,61 +383,18 @@ class Interpreter:
                     ),
                 )  # fmt: skip
             if number == 0 and direction.synthesizer is not None:
-                self._synthesize_ahead(utterance, direction.synthesizer, translated.text, settled=settled)
+                clauses = self._clauses(translated.text, direction.synthesizer)
+                self._speaking.ahead(utterance, direction.synthesizer, clauses, settled=settled)
 
     def _show(self, utterance: Utterance, event: Callable[..., Event]) -> None:
         """Emit a partial event, unless the final has overtaken it."""
         with self._lock:
             if not utterance.closed and self._settings.partials.enabled:
-                self._emit(event(emitted=self.now()))
-        self._flush()
+                self._emission.emit(event(emitted=self.now()))
+        self._emission.flush()
 
-    def _synthesize_ahead(self, utterance: Utterance, voice: Synthesizer, text: str, *, settled: bool) -> None:
-        """Begin to speak what will probably stay: all of a settled text, else clauses that two guesses share."""
-        clauses = tuple(split_clauses(self._text.spoken(text, voice.language), voice.language))
-        with self._lock:
-            before, utterance.guess.clauses = utterance.guess.clauses, clauses
-            if settled:
-                likely = clauses[:2]
-                priority = Priority.AHEAD
-            else:
-                same = [a for a, b in zip(clauses[:-1], before[:-1], strict=False) if a == b]
-                likely, priority = tuple(same), Priority.PARTIAL
-            if not utterance.closed:
-                for clause in likely:
-                    self._clause(utterance, voice, clause, priority)
-
-    def _clause(self, utterance: Utterance, voice: Synthesizer, text: str, priority: Priority) -> Clause | None:
-        """Return a clause, synthesised once; work that waits is moved up when it has become urgent."""
-        clause = utterance.clauses.get(text)
-        if clause is not None and not (priority < clause.priority and clause.job is not None and clause.job.cancel()):
-            return clause
-        clause = Clause(text, priority)
-        clause.job = self._scheduler.submit(priority, self._synthesize, utterance, voice, clause)
-        if clause.job is None:
-            return None
-        utterance.clauses[text] = clause
-        return clause
-
-    def _synthesize(self, utterance: Utterance, voice: Synthesizer, clause: Clause) -> None:
-        try:
-            pieces = voice.stream(clause.text)
-            while True:
-                with self._meter.stage("tts") as call:
-                    piece = next(pieces, None)
-                    call.audio = 0.0 if piece is None else len(piece) / voice.sample_rate
-                if piece is None:
-                    break
-                with self._lock:
-                    clause.pieces.append(piece)
-                    if utterance.closed and utterance.spoken and clause not in utterance.spoken.clauses:
-                        return  # guessed wrong: the final goes without it
-                self._hand_out(utterance, voice)
-        except Exception as error:
-            log.exception("speech failed")
-            clause.error = str(error)
-        clause.done = True
-        self._hand_out(utterance, voice)
+    def _clauses(self, text: str, voice: Synthesizer) -> list[str]:
+        return split_clauses(self._text.spoken(text, voice.language), voice.language)
 
     def _final(self, utterance: Utterance) -> None:
         try:
@@ -540,13 +404,13 @@ class Interpreter:
         except Exception as error:
             log.exception("recognition failed")
             self._fail(utterance, f"recognition failed: {error}")
-            self._flush()
+            self._emission.flush()
             return
         direction = self._directions[utterance.direction]
         heard = self._text.final(recognition.text, direction.settings.source)
         if not heard.meant:
             self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=False))
-            self._flush()
+            self._emission.flush()
             return
         self._post(
             utterance,
@@ -560,12 +424,12 @@ class Interpreter:
                 ),
             ),
         )  # fmt: skip
-        self._flush()
+        self._emission.flush()
         utterance.outstanding = 1
         for number, translator in enumerate(direction.translators):
             self._final_translation(utterance, translator, heard.meant, direction, spoken=number == 0)
         self._part_done(utterance)
-        self._flush()
+        self._emission.flush()
 
     def _final_recognition(self, utterance: Utterance) -> Recognition:
         length = utterance.speech_end - utterance.start + round(PAUSE * SAMPLE_RATE / FRAME) * FRAME
@@ -608,56 +472,10 @@ class Interpreter:
                 timings={"mt": cost},
             ),
         )  # fmt: skip
-        self._flush()
+        self._emission.flush()
         if spoken and direction.synthesizer is not None and translated.text:
-            self._speak(utterance, direction.synthesizer, translated.text)
-
-    def _speak(self, utterance: Utterance, voice: Synthesizer, text: str) -> None:
-        with self._lock:
-            clauses = split_clauses(self._text.spoken(text, voice.language), voice.language)
-            wanted = [self._clause(utterance, voice, clause, Priority.SPEECH) for clause in clauses]
-            utterance.spoken = Spoken([clause for clause in wanted if clause is not None])
-            utterance.outstanding += 1
-        self._hand_out(utterance, voice)
-
-    def _hand_out(self, utterance: Utterance, voice: Synthesizer) -> None:
-        """Post the pieces of speech that are ready, in order."""
-        with self._lock:
-            spoken = utterance.spoken
-            if spoken is None or spoken.clause > len(spoken.clauses):
-                return
-            while spoken.clause < len(spoken.clauses):
-                clause = spoken.clauses[spoken.clause]
-                for samples in clause.pieces[spoken.piece :]:
-                    self._post_speech(utterance, voice, clause.text if spoken.piece == 0 else "", samples)
-                    spoken.piece += 1
-                if not clause.done:
-                    break
-                if clause.error is not None:
-                    self._post(
-                        utterance,
-                        Error(
-                            emitted=0.0, utterance=utterance.id, language=voice.language, code="speech",
-                            text=f"speech in {voice.language} failed: {clause.error}",
-                        ),
-                    )  # fmt: skip
-                spoken.clause, spoken.piece = spoken.clause + 1, 0
-            if spoken.clause == len(spoken.clauses):
-                spoken.clause += 1  # only once
-                self._part_done(utterance)
-        self._flush()
-
-    def _post_speech(self, utterance: Utterance, voice: Synthesizer, text: str, samples: Samples) -> None:
-        assert utterance.spoken is not None
-        self._post(
-            utterance,
-            Speech(
-                emitted=0.0, utterance=utterance.id, index=utterance.spoken.count, text=text, language=voice.language,
-                voice=voice.voice, sample_rate=voice.sample_rate, duration=len(samples) / voice.sample_rate,
-                samples=samples, start=utterance.begins, end=utterance.ends,
-            ),
-        )  # fmt: skip
-        utterance.spoken.count += 1
+            clauses = self._clauses(translated.text, direction.synthesizer)
+            self._speaking.speak(utterance, direction.synthesizer, clauses)
 
     def _part_done(self, utterance: Utterance) -> None:
         with self._lock:
@@ -682,31 +500,11 @@ class Interpreter:
                     head.sequence = self._sequence
                 if isinstance(ready, Final | Translation):
                     ready = dataclasses.replace(ready, sequence=head.sequence)
-                self._emit(ready)
+                self._emission.emit(ready)
                 if isinstance(ready, UtteranceEnded):
                     self._finishing.popleft()
                     self._changed.notify_all()
                     self._tidy()
-
-    def _emit(self, event: Event) -> None:
-        self._outgoing.append(event)
-
-    def _flush(self, *, wait: bool = False) -> None:
-        """Hand out what was emitted, in order; never called under the lock.
-
-        One thread at a time hands out. Another one leaves its events to it, or waits for it with ``wait``.
-        """
-        while (self._outgoing or wait) and self._emitting.acquire(blocking=wait):
-            wait = False
-            try:
-                while self._outgoing:
-                    event = self._outgoing.popleft()
-                    try:
-                        self._sink(event)
-                    except Exception:
-                        log.exception("a listener failed on %s", event.type)
-            finally:
-                self._emitting.release()
 
 
 def _timed(recognition: Recognition, start: float) -> tuple[SpokenWord, ...]:

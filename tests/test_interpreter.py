@@ -272,13 +272,13 @@ def test_a_failing_recogniser_is_told_and_the_conversation_goes_on(open_conversa
 
 def test_a_failing_listener_stops_nothing(open_conversation):
     talk = open_conversation()
-    original = talk.interpreter._sink
+    original = talk.heard
 
     def failing(event):
         original(event)
         raise ValueError(event.type)
 
-    talk.interpreter._sink = failing
+    talk.interpreter = Interpreter(talk.engines, Settings(), failing)
     talk.interpreter.begin_turn(hands_free=True)
     talk.play(SENTENCE)
     assert talk.interpreter.wait(10)

@@ -1,0 +1,169 @@
+"""From samples to utterances: who talks when, cut where it must be, with the moment before the first word."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from device.audio.endpoint import Change, Endpointer, quietest_point
+from device.config import EndpointSettings
+from device.engines.protocols import VoiceActivity
+from device.engines.scheduler import Meter
+from device.events import SAMPLE_RATE, Samples
+from device.utterance import FRAME, Utterance
+
+PAUSE = 0.16
+"""Seconds of silence after which the end of the utterance is worked out ahead of time."""
+CUT_FROM = 0.6
+"""An utterance that is too long is cut after this share of its length, at the quietest point."""
+REMEMBERED = 2.0
+"""Seconds of sound that are kept from before an utterance."""
+
+
+class Listener(Protocol):
+    """What happens to utterances; called on the thread that feeds."""
+
+    def began(self, start: int, speech_start: int) -> Utterance:
+        """Make the utterance that begins with sample ``start`` and whose speech begins with ``speech_start``."""
+        ...
+
+    def grew(self, utterance: Utterance) -> None:
+        """Take note that the utterance goes on; the speaker is in no pause."""
+        ...
+
+    def paused(self, utterance: Utterance) -> None:
+        """Take note that the speaker may have stopped."""
+        ...
+
+    def ended(self, utterance: Utterance) -> None:
+        """Take note that the utterance is complete."""
+        ...
+
+
+class Hearing:
+    """Listens to one stream of samples. Not safe for several threads at once.
+
+    Sample and frame numbers count from the start of the audio, so the same recording always gives the same utterances.
+    """
+
+    def __init__(self, vad: VoiceActivity, settings: EndpointSettings, meter: Meter, listener: Listener) -> None:
+        self._vad, self._settings, self._meter, self._listener = vad, settings, meter, listener
+        self._endpointer = Endpointer(FRAME / SAMPLE_RATE, settings.min_speech, settings.silence, PAUSE)
+        self._frames = 0
+        self._rest = np.zeros(0, np.float32)
+        self._ring: deque[tuple[Samples, bool]] = deque(maxlen=round(REMEMBERED * SAMPLE_RATE / FRAME))
+        self._padding = round(settings.padding * SAMPLE_RATE / FRAME)
+        self._active = False
+        self._open: Utterance | None = None
+        self.azimuth: float | None = None
+        """Where the sound comes from, in degrees, where an array knows."""
+
+    def begin(self, *, hands_free: bool) -> None:
+        """Listen from now on, and a moment before."""
+        self._endpointer.set_silence(self._settings.silence if hands_free else self._settings.turn_silence)
+        self._active = True
+        self._vad.reset()
+        early = list(self._ring)[-self._padding :] if self._padding else []
+        self._ring.clear()
+        self._endpointer.reset(self._frames - len(early))
+        for frame, _ in early:
+            self._listen(frame)
+
+    def end(self) -> None:
+        """Listen no longer; what is being said is complete."""
+        self.end_utterance()
+        self._active = False
+
+    def end_utterance(self) -> None:
+        """Take what is being said as complete, and go on listening."""
+        if not self._active:
+            return
+        if len(self._rest):
+            rest = np.zeros(FRAME, np.float32)
+            rest[: len(self._rest)] = self._rest
+            self._rest = self._rest[:0]
+            self._frame(rest)
+        if self._open is not None:
+            self._finish(self._open)
+        self._endpointer.reset(self._frames)
+
+    def feed(self, samples: Samples) -> None:
+        """Take samples, any number of them."""
+        samples = np.concatenate((self._rest, samples)) if len(self._rest) else samples
+        whole = len(samples) // FRAME * FRAME
+        for start in range(0, whole, FRAME):
+            self._frame(samples[start : start + FRAME])
+        self._rest = samples[whole:].copy()
+
+    def _frame(self, frame: Samples) -> None:
+        self._frames += 1
+        if self._active:
+            self._listen(frame)
+        else:
+            self._ring.append((frame.copy(), False))
+
+    def _listen(self, frame: Samples) -> None:
+        with self._meter.stage("vad") as call:
+            call.audio = FRAME / SAMPLE_RATE
+            voiced = self._vad.is_speech(frame)
+        change = self._endpointer.step(voiced)
+        utterance = self._open
+        if utterance is None:
+            self._ring.append((frame.copy(), voiced))
+            if change is Change.BEGAN:
+                self._begin()
+        else:
+            utterance.append(frame, voiced)
+            if change is Change.PAUSED:
+                self._listener.paused(utterance)
+            elif change is Change.ENDED:
+                self._finish(utterance)
+            elif utterance.full:
+                self._cut(utterance)
+        if (utterance := self._open) is not None:
+            if voiced:
+                utterance.speech_end = self._endpointer.end * FRAME
+                if self.azimuth is not None:
+                    utterance.azimuths.append(self.azimuth)
+            if not self._endpointer.paused:
+                self._listener.grew(utterance)
+
+    def _begin(self) -> None:
+        end = self._endpointer.end
+        wanted = end - self._endpointer.start + self._padding
+        frames = list(self._ring)[-wanted:]
+        self._ring.clear()
+        self._open_utterance(frames, end - len(frames), self._endpointer.start)
+
+    def _open_utterance(self, frames: Sequence[tuple[Samples, bool]], first: int, speech: int) -> None:
+        """Open an utterance whose first frame has number ``first`` and whose speech begins in frame ``speech``."""
+        utterance = self._listener.began(first * FRAME, speech * FRAME)
+        for frame, voiced in frames:
+            utterance.append(frame, voiced)
+        utterance.speech_end = utterance.start + utterance.length
+        self._open = utterance
+
+    def _cut(self, utterance: Utterance) -> None:
+        """End an utterance that grew too long, at its quietest point; the rest begins the next one."""
+        if self._endpointer.paused:
+            self._finish(utterance)
+            self._endpointer.reset(self._frames)
+            return
+        length = utterance.length
+        point = quietest_point(utterance.audio(length), round(length * CUT_FROM), length - SAMPLE_RATE // 5)
+        point = point // FRAME * FRAME
+        rest = utterance.tail(point)
+        utterance.length = point
+        utterance.speech_end = utterance.start + point
+        self._finish(utterance)
+        first = utterance.start // FRAME + point // FRAME
+        self._open_utterance(rest, first, first)
+
+    def _finish(self, utterance: Utterance) -> None:
+        utterance.closed = True
+        utterance.noticed = self._frames * FRAME
+        self._open = None
+        self._listener.ended(utterance)
