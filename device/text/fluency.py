@@ -35,6 +35,12 @@ class _Token:
     text: str
     core: str
     """Lower case, without marks."""
+    place: int = -1
+    """Among the words that were said."""
+
+    def written(self, text: str) -> _Token:
+        """Return the same word written otherwise."""
+        return _Token(text, self.core, self.place)
 
     @property
     def ends_sentence(self) -> bool:
@@ -84,7 +90,8 @@ def remove_disfluencies_so_far(text: str, language: str) -> str:
     kept: list[_Token] = []
     shown = 0
     for token in tokens:
-        if _is_hesitation(token.core, rules):
+        unit = token.core == "mm" and bool(kept) and kept[-1].text[-1:].isdigit()
+        if _is_hesitation(token.core, rules) and not unit:
             continue
         kept.append(token)
         size = _repeat_at_end(kept, rules)
@@ -98,7 +105,10 @@ def remove_disfluencies_so_far(text: str, language: str) -> str:
 
 
 def _tokens(text: str) -> list[_Token]:
-    return [_Token(m[0], _EDGES.sub("", m[0]).lower().replace("’", "'")) for m in _WORD.finditer(text)]  # noqa: RUF001
+    return [
+        _Token(m[0], _EDGES.sub("", m[0]).lower().replace("’", "'"), place)  # noqa: RUF001
+        for place, m in enumerate(_WORD.finditer(text))
+    ]
 
 
 def _without_sounds(text: str, rules: Fluency) -> str:
@@ -125,7 +135,8 @@ def _is_hesitation(core: str, rules: Fluency) -> bool:
 def _without_hesitations(tokens: Sequence[_Token], rules: Fluency) -> list[_Token]:
     kept: list[_Token] = []
     for number, token in enumerate(tokens):
-        if not _is_hesitation(token.core, rules) or token.text[:1] in "¿¡" or token.text.endswith("?"):
+        unit = token.core == "mm" and bool(kept) and kept[-1].text[-1:].isdigit()  # "35 mm"
+        if unit or not _is_hesitation(token.core, rules) or token.text[:1] in "¿¡" or token.text.endswith("?"):
             kept.append(token)
             continue
         following = tokens[number + 1 :]
@@ -142,9 +153,9 @@ def _take_over(kept: list[_Token], removed: _Token, *, last: bool) -> None:
         return
     if removed.ends_sentence or last:
         mark = _STOP.search(removed.text)
-        kept[-1] = _Token(before.text.rstrip(",;-–—") + (mark[0] if mark else ""), before.core)  # noqa: RUF001
+        kept[-1] = before.written(before.text.rstrip(",;-–—") + (mark[0] if mark else ""))  # noqa: RUF001
     elif before.has_comma and removed.has_comma and len(kept) > 1 and not kept[-2].ends_sentence:
-        kept[-1] = _Token(before.text.rstrip(","), before.core)
+        kept[-1] = before.written(before.text.rstrip(","))
 
 
 def _without_asides(tokens: Sequence[_Token], rules: Fluency) -> list[_Token]:
@@ -197,7 +208,7 @@ def _without_repetitions(tokens: Sequence[_Token], rules: Fluency) -> list[_Toke
             # The second copy stays with its marks; the first one's capital goes to it.
             first, second = kept[-2 * size], kept[-size]
             if first.text[:1].isupper():
-                kept[-size] = _Token(_capitalised(second.text), second.core)
+                kept[-size] = second.written(_capitalised(second.text))
             del kept[-2 * size : -size]
     return kept
 
@@ -214,6 +225,8 @@ def _repeat_at_end(tokens: Sequence[_Token], rules: Fluency) -> int:
 def _is_meant(first: Sequence[_Token], second: Sequence[_Token], rules: Fluency) -> bool:
     """Whether a repetition is what the speaker wants to say."""
     cores = [t.core for t in first]
+    if second[0].text[:1] in "\"'“«([¿¡":  # "a letra o \"O\""
+        return True
     if any(t.ends_sentence for t in first) or any(not any(map(str.isalnum, core)) for core in cores):
         return True
     if any(any(c.isdigit() for c in core) for core in cores):
@@ -259,7 +272,7 @@ def _without_repairs(tokens: Sequence[_Token], rules: Fluency) -> list[_Token]:
             capital = kept[start].text[:1].isupper() and (start == 0 or kept[start - 1].ends_sentence)
             del kept[start : number + size]
             if capital and start < len(kept):
-                kept[start] = _Token(_capitalised(kept[start].text), kept[start].core)
+                kept[start] = kept[start].written(_capitalised(kept[start].text))
             number = max(1, start)
         else:
             number += 1
@@ -282,18 +295,23 @@ def _repair_at(tokens: Sequence[_Token], number: int, rules: Fluency) -> tuple[i
             if before[place].ends_sentence:
                 before = before[place + 1 :]
                 break
-        start = _reparandum(before, tokens[number + len(edit) : number + len(edit) + 3], rules)
+        # "da mania, não da depressão" is no repair: one word alone is one only between two marks, or two numbers.
+        sure = len(edit) > 1 or part[-1].has_comma or part[-1].breaks_off
+        start = _reparandum(before, tokens[number + len(edit) : number + len(edit) + 3], rules, anchored=sure)
         if start is not None:
             return number - len(before) + start, len(edit)
     return None
 
 
-def _reparandum(before: Sequence[_Token], after: Sequence[_Token], rules: Fluency) -> int | None:
-    """Return which word of ``before`` the first words of ``after`` replace."""
+def _reparandum(before: Sequence[_Token], after: Sequence[_Token], rules: Fluency, *, anchored: bool) -> int | None:
+    """Return which word of ``before`` the first words of ``after`` replace.
+
+    With ``anchored`` a word that comes again is enough to tell; without, both must be of one kind.
+    """
     if not before or not after:
         return None
     for place in range(len(before) - 1, -1, -1):
-        if before[place].core == after[0].core and before[place].core:
+        if anchored and before[place].core == after[0].core and before[place].core:
             return place
     if _same_kind(before[-1].core, after[0].core, rules):
         return len(before) - 1
@@ -329,10 +347,14 @@ def _starts_large(tokens: Sequence[_Token], text: str) -> bool:
 
 
 def _join(tokens: Sequence[_Token], *, large: bool) -> str:
-    out = [t.text for t in tokens]
-    for number in range(len(out)):
-        if large and (number == 0 or tokens[number - 1].ends_sentence):
-            out[number] = _capitalised(out[number])
+    """Return the words as a text; what begins a sentence since something went before it gets a capital."""
+    out = []
+    for number, token in enumerate(tokens):
+        before = tokens[number - 1] if number else None
+        begins = before is None or before.text.rstrip("\"'”’)]»")[-1:] in (".", "!", "?")  # noqa: RUF001
+        begins = begins and not (before and "." in before.core)  # "5 p.m. the"
+        moved = token.place != (before.place + 1 if before else 0)
+        out.append(_capitalised(token.text) if large and begins and moved else token.text)
     return " ".join(out)
 
 
