@@ -61,10 +61,11 @@ def main() -> int:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="make bench-text", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a hundred sentences and two recordings")
+    parser.add_argument("--sentences", type=int, help="only so many sentences of the corpus")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     console = Console(highlight=False, width=110)
-    limit = 100 if options.quick else None
+    limit = 100 if options.quick else options.sentences
     sets = tomllib.loads(SETS.read_text(encoding="utf-8"))
     corpus = find_corpus(Path.cwd())
     began = time.monotonic()
