@@ -18,8 +18,8 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[3]
 MODELS = (
-    "asr-moonshine-base-en", "asr-whisper-base", "mt-bergamot-en-pt", "mt-argos-zh-en", "tts-piper-pt-faber",
-    "tts-piper-en-joe", "vad-silero",
+    "asr-moonshine-base-en", "asr-whisper-base", "mt-bergamot-en-pt", "mt-bergamot-pt-en", "mt-argos-zh-en",
+    "tts-piper-pt-faber", "tts-piper-en-joe", "vad-silero",
 )  # fmt: skip
 ALONE = ("unshare", "--user", "--map-root-user", "--net")
 
