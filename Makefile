@@ -3,6 +3,7 @@
 # make test            every test, with the real models
 # make test FAST=1     the quick loop: no models, no servers
 # make test-appliance  what the device promises to whoever leaves it running: units, boards, controls, faults
+# make soak            a day of audio, faster than real time: what grows? (HOURS=2 for less); also build/soak.json
 # make bench           speed, latency, memory and accuracy; also written to build/bench.json
 # make bench-server    how many conversations the server holds at once; also in build/bench-server.json
 # make fuzz            100,000 strange inputs to the server (COUNT=n for n of each kind)
@@ -18,7 +19,7 @@ PYTHON_VENV := .venv/bin/python
 DRAGOMAN := .venv/bin/dragoman
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-appliance bench bench-array bench-server bench-text fuzz lint format lock readme setup clean
+.PHONY: help demo test test-appliance soak bench bench-array bench-server bench-text fuzz lint format lock readme setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -46,6 +47,10 @@ APPLIANCE := tests/e2e tests/controls tests/mqtt tests/test_systemd.py tests/tes
 test-appliance: setup
 	@$(PYTHON_VENV) -m tools.models tests
 	DRAGOMAN_TEST_APPLIANCE=1 $(PYTHON_VENV) -m pytest $(APPLIANCE) $(PYTEST_ARGS)
+
+soak: setup
+	@$(PYTHON_VENV) -m tools.models tests
+	@$(PYTHON_VENV) -m tools.soak --hours $(or $(HOURS),24)
 
 bench: setup
 	@$(PYTHON_VENV) -m tools.models tests

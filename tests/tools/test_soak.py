@@ -1,0 +1,28 @@
+"""A soak tells growth from noise."""
+
+import numpy as np
+import pytest
+
+from tools.soak import LIMITS, WARM_UP, Note, main, slopes
+
+
+def notes(growth):
+    noise = np.random.default_rng(1).normal(0, 0.02, 60)
+    return [Note(hour / 6, 400 + growth * hour / 6 + noise[hour], 12, 17, 0, 250 + noise[hour]) for hour in range(60)]
+
+
+def test_steady_use_has_no_slope():
+    assert all(abs(slope) < LIMITS[name] for name, slope in slopes(notes(0)).items())
+
+
+def test_a_leak_is_a_slope_and_the_warm_up_is_not():
+    assert slopes(notes(5))["memory_mb"] == pytest.approx(5, abs=0.1)
+    cold = [Note(0.1, 1, 1, 1, 0, 1)] * WARM_UP
+    assert abs(slopes([*cold, *notes(0)])["memory_mb"]) < LIMITS["memory_mb"]
+
+
+def test_too_short_a_soak_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["soak", "--hours", "0.5"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "at least 1 hours" in capsys.readouterr().err
