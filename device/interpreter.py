@@ -369,7 +369,7 @@ class Interpreter:
             return
         for number, translator in enumerate(direction.translators):
             translated = translator.translate(meant)
-            shown = self._text.shown(translated.text, translator.target)
+            shown = self._text.shown_so_far(translated.text, translator.target)
             if self._settings.partials.steady:
                 steady = utterance.guess.steady.setdefault(translator.target, SteadyText(translator.target))
                 shown = steady.update(shown) or shown  # a first guess, that may change, rather than nothing

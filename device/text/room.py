@@ -43,13 +43,7 @@ class TextRoom:
         """Return an unfinished transcript; words that were shown are not taken back as it grows."""
         heard = self._corrected(truetext.clean_characters(text), language)
         meant = truetext.display_so_far(heard, language, self._settings)
-        shown = meant
-        if self._settings.redact:
-            # Digits that are said one by one must be seen as the number that they may become.
-            from device.text.redaction import redact_so_far
-
-            shown = redact_so_far(write_numbers(meant, language), language, self._settings.redact)
-        return Readable(self._filtered(shown, language), meant)
+        return Readable(self.shown_so_far(meant, language), meant)
 
     def final(self, text: str, language: str) -> Readable:
         """Return a finished transcript with its forms; both texts are empty where nobody said a word."""
@@ -76,6 +70,15 @@ class TextRoom:
     def shown(self, text: str, language: str) -> str:
         """Return a transcript or translation as people may read it."""
         return self._filtered(self._redacted(text, language), language)
+
+    def shown_so_far(self, text: str, language: str) -> str:
+        """Return an unfinished transcript or translation as people may read it."""
+        if self._settings.redact:
+            from device.text.redaction import redact_so_far
+
+            # Digits that are said one by one must be seen as the number that they may become.
+            text = redact_so_far(write_numbers(text, language), language, self._settings.redact)
+        return self._filtered(text, language)
 
     def spoken(self, text: str, language: str) -> str:
         """Return a translation as it may be spoken: what is masked in writing is not said."""

@@ -57,6 +57,11 @@ def test_a_number_that_is_hidden_cannot_be_read_anywhere():
         assert not any(digits in shown for digits in ("202", "456", "111", "two oh two", "four five six"))
 
 
+def test_a_translation_that_grows_hides_digits_that_are_said_one_by_one():
+    room = TextRoom(TextSettings(redact=("phone",)))
+    assert room.shown_so_far("Ligue para dois zero dois quatro cinco", "pt") == "Ligue para […]"
+
+
 def test_what_is_not_redacted_keeps_its_words():
     room = TextRoom(TextSettings(redact=("phone",)))
     heard = room.final("That is fine.", "en")
