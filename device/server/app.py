@@ -44,6 +44,15 @@ RECOGNITION_PATHS = (
 )
 TTS = ("", "/tts")
 """Where the addresses of text to speech begin, by how a program names the server."""
+SHARED_PATHS = ("/cognitiveservices/", "/tts/cognitiveservices/", "/speech/recognition/")
+"""What pages from elsewhere may ask for; they ask first (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
+PREFLIGHT = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Ocp-Apim-Subscription-Key, X-ConnectionId, "
+    "X-Microsoft-OutputFormat",
+    "Access-Control-Max-Age": "3600",
+}
 OPEN_PATHS = ("/languages", "/openapi.json", "/healthz")
 """What needs no key: it tells nothing about anybody."""
 
@@ -169,6 +178,9 @@ class GateKeeper:
             return
         request = _Head(scope)
         path = scope["path"].lower()
+        if scope.get("method") == "OPTIONS" and path.startswith(SHARED_PATHS):
+            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send)
+            return
         if path not in OPEN_PATHS and not self._gate.admits(request.headers, request.query):
             await _deny(scope, receive, send, error_response(401, "the key is missing or wrong"))
             return

@@ -91,6 +91,17 @@ def test_what_tells_nothing_about_anybody_needs_no_key(serve, key_file):
         assert client.get("/cognitiveservices/voices/list").status_code == 401
 
 
+def test_a_page_may_ask_for_voices_and_speech_but_for_nobodys_transcripts(serve, key_file):
+    address = serve(key_file=key_file)
+    with address.client() as client:
+        asked = client.options("/cognitiveservices/voices/list", headers={"Origin": "https://example.org"})
+        assert asked.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Ocp-Apim-Subscription-Key" in asked.headers["Access-Control-Allow-Headers"]
+        assert client.options("/speechtotext/v3.2/transcriptions").status_code == 401
+        answer = client.get("/speechtotext/v3.2/transcriptions", headers={"Ocp-Apim-Subscription-Key": KEY})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
 def test_the_key_is_in_no_log(serve, key_file, caplog):
     caplog.set_level("DEBUG")
     address = serve(key_file=key_file)
