@@ -30,6 +30,10 @@ from device.interpreter import Interpreter
 from tests.support.engines import SmallEngines, silence, speak
 
 
+AS_SAID = TextSettings(fluent=False, numbers=False, punctuation=False)
+"""The engines speak in numbers; they are compared as they were said."""
+
+
 class Conversation:
     """An interpreter over small engines, and what it said."""
 
@@ -37,9 +41,7 @@ class Conversation:
         self.engines = SmallEngines()
         self.events = []
         self.arrived = threading.Condition()
-        # The engines speak in numbers; they are compared as they were said.
-        text = TextSettings(fluent=False, numbers=False, punctuation=False)
-        self.interpreter = Interpreter(self.engines, Settings(**{"text": text, **changes}), self.heard)
+        self.interpreter = Interpreter(self.engines, Settings(**{"text": AS_SAID, **changes}), self.heard)
 
     def heard(self, event):
         with self.arrived:
@@ -278,7 +280,7 @@ def test_a_failing_listener_stops_nothing(open_conversation):
         original(event)
         raise ValueError(event.type)
 
-    talk.interpreter = Interpreter(talk.engines, Settings(), failing)
+    talk.interpreter = Interpreter(talk.engines, Settings(text=AS_SAID), failing)
     talk.interpreter.begin_turn(hands_free=True)
     talk.play(SENTENCE)
     assert talk.interpreter.wait(10)
