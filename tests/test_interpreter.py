@@ -29,7 +29,6 @@ from device.events import (
 from device.interpreter import Interpreter
 from tests.support.engines import SmallEngines, silence, speak
 
-
 AS_SAID = TextSettings(fluent=False, numbers=False, punctuation=False)
 """The engines speak in numbers; they are compared as they were said."""
 
