@@ -3,7 +3,7 @@
 # make test            every test, with the real models
 # make test FAST=1     the quick loop: no models, no servers
 # make test-appliance  what the device promises to whoever leaves it running: units, boards, controls, faults
-# make soak            a day of audio, faster than real time: what grows? (HOURS=2 for less); also build/soak.json
+# make soak            a day of audio, faster than real time: what grows? (HOURS=12 for less); also build/soak.json
 # make bench           speed, latency, memory and accuracy; also written to build/bench.json
 # make bench-server    how many conversations the server holds at once; also in build/bench-server.json
 # make fuzz            100,000 strange inputs to the server (COUNT=n for n of each kind)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from device.audio.files import read_blocks
 from device.config import Settings
@@ -42,6 +43,7 @@ NOTE_EVERY = 10
 """Minutes of audio between two notes."""
 WARM_UP = 3
 """Notes that are not counted: caches fill, allocators settle."""
+SHORTEST = 12
 NOISE = 1e-4
 LIMITS = {"memory_mb": 1.0, "threads": 0.01, "files": 0.05, "latency_ms": 2.0, "waiting": 0.01}
 """Growth in an hour of audio that is taken for none."""
@@ -136,14 +138,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--hours", type=float, default=24.0, help="hours of audio")
     minutes = round(parser.parse_args().hours * 60)
-    if minutes < NOTE_EVERY * (WARM_UP + 3):
-        parser.error(f"at least {NOTE_EVERY * (WARM_UP + 3) / 60:g} hours, for a slope after the warm-up")
+    if minutes < SHORTEST * 60:
+        parser.error(f"at least {SHORTEST} hours: in less, the allocator's ups and downs look like slopes")
     settings = Settings()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "broker") as broker:
         mqtt = settings.mqtt.model_copy(update={"host": broker.host, "port": broker.port, "device": "soak"})
         room = MqttRoom(mqtt, Path(folder), lambda _command: None)
-        reader = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        reader = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         reader.on_connect = lambda client, *_: client.subscribe("#", 1)
         reader.connect(broker.host, broker.port)
         reader.loop_start()

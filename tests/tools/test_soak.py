@@ -22,7 +22,7 @@ def test_a_leak_is_a_slope_and_the_warm_up_is_not():
 
 
 def test_too_short_a_soak_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["soak", "--hours", "0.5"])
+    monkeypatch.setattr("sys.argv", ["soak", "--hours", "1"])
     with pytest.raises(SystemExit):
         main()
-    assert "at least 1 hours" in capsys.readouterr().err
+    assert "at least 12 hours" in capsys.readouterr().err
