@@ -18,7 +18,7 @@ from device.engines.registry import Engines
 from device.events import SAMPLE_RATE, Samples
 from device.utterance import FRAME
 
-FULL_DUPLEX_DB = 20.0
+FULL_DUPLEX_DB = 15.0
 """Echo reduction from which the device can listen while it speaks."""
 
 

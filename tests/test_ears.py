@@ -87,7 +87,7 @@ def test_the_direction_of_the_speech_is_on_its_final(engines):
     sound = np.concatenate([silence(0.3), speak("one two three four"), silence(1)])
     for i, azimuth in zip(range(0, len(sound), 512), itertools.cycle([170.0, -170.0]), strict=False):
         interpreter.feed(sound[i : i + 512], azimuth)
-    interpreter.close(10)
+    interpreter.close(60)
     assert abs(finals[0].azimuth) == pytest.approx(180, abs=2)
 
 

@@ -18,7 +18,7 @@ def blocked(scheduler, priority):
 
     def job():
         running.set()
-        assert release.wait(10)
+        assert release.wait(60)
 
     future = scheduler.submit(priority, job)
     return running, release, future
@@ -26,19 +26,19 @@ def blocked(scheduler, priority):
 
 def test_a_final_never_waits_for_partial_work(scheduler):
     running, release, _ = blocked(scheduler, Priority.PARTIAL)
-    assert running.wait(10)
+    assert running.wait(60)
     waiting = [scheduler.submit(Priority.PARTIAL, lambda: None) for _ in range(5)]
-    assert scheduler.submit(Priority.FINAL, lambda: "done").result(10) == "done"
+    assert scheduler.submit(Priority.FINAL, lambda: "done").result(60) == "done"
     assert not any(f.done() for f in waiting)
     release.set()
     for future in waiting:
-        future.result(10)
+        future.result(60)
 
 
 def test_urgent_work_is_done_in_order_of_priority():
     scheduler = Scheduler(workers=1)
     running, release, _ = blocked(scheduler, Priority.FINAL)
-    assert running.wait(10)
+    assert running.wait(60)
     order = []
     jobs = [
         scheduler.submit(priority, order.append, name)
@@ -52,7 +52,7 @@ def test_urgent_work_is_done_in_order_of_priority():
     ]
     release.set()
     for job in jobs:
-        job.result(10)
+        job.result(60)
     assert order == ["first final", "second final", "speech", "ahead", "partial"]
     scheduler.close()
 
@@ -60,30 +60,30 @@ def test_urgent_work_is_done_in_order_of_priority():
 def test_partial_work_is_refused_when_too_much_waits_and_finals_are_not():
     scheduler = Scheduler(workers=2, limit=2)
     blocks = [blocked(scheduler, Priority.FINAL) for _ in range(2)]
-    assert all(running.wait(10) for running, _, _ in blocks)
+    assert all(running.wait(60) for running, _, _ in blocks)
     assert [scheduler.submit(Priority.PARTIAL, int) is not None for _ in range(4)] == [True, True, False, False]
     finals = [scheduler.submit(Priority.FINAL, int) for _ in range(50)]
     assert None not in finals
     for _, release, _ in blocks:
         release.set()
-    assert [f.result(10) for f in finals] == [0] * 50
+    assert [f.result(60) for f in finals] == [0] * 50
     scheduler.close()
 
 
 def test_an_error_reaches_whoever_asked_and_the_worker_goes_on(scheduler):
-    assert isinstance(scheduler.submit(Priority.FINAL, int, "x").exception(10), ValueError)
-    assert scheduler.submit(Priority.FINAL, int, "7").result(10) == 7
+    assert isinstance(scheduler.submit(Priority.FINAL, int, "x").exception(60), ValueError)
+    assert scheduler.submit(Priority.FINAL, int, "7").result(60) == 7
 
 
 def test_closing_cancels_what_waits_and_refuses_what_comes():
     scheduler = Scheduler(workers=1)
     running, release, current = blocked(scheduler, Priority.FINAL)
-    assert running.wait(10)
+    assert running.wait(60)
     waiting = scheduler.submit(Priority.FINAL, int)
     closer = threading.Thread(target=scheduler.close)
     closer.start()
     release.set()
-    closer.join(10)
+    closer.join(60)
     assert current.done()
     assert waiting.cancelled() or waiting.done()
     assert scheduler.submit(Priority.FINAL, int) is None
