@@ -76,6 +76,8 @@ class Round:
     server_mb: float
     server_cores: float
     client_cores: float
+    server_seconds_per_second: float
+    """Processor seconds of the server for a second of a conversation: beside the engines' own, whatever else runs."""
 
     @property
     def held(self) -> bool:
@@ -110,12 +112,14 @@ def main() -> int:
             if not rounds[-1].held:
                 break
     result = summary(rounds, limit, rtf)
-    table = Table("conversations", "p50 s", "p95 s", "finals", "server MB", "server cores", "client cores", "held")
+    table = Table(
+        "conversations", "p50 s", "p95 s", "finals", "server MB", "server cores", "client cores", "CPU s/s", "held"
+    )
     for each in rounds:
         table.add_row(
             str(each.conversations), f"{each.p50_final_s:.2f}", f"{each.p95_final_s:.2f}",
             f"{each.finals}/{each.expected}", f"{each.server_mb:.0f}", f"{each.server_cores:.2f}",
-            f"{each.client_cores:.2f}", "yes" if each.held else "no",
+            f"{each.client_cores:.2f}", f"{each.server_seconds_per_second:.4f}", "yes" if each.held else "no",
         )  # fmt: skip
     console.print(table)
     console.print(
@@ -137,6 +141,7 @@ def summary(rounds: Sequence[Round], limit: float, rtf: float) -> dict[str, Any]
         "conversations": best.conversations if held else 0,
         "share_of_engine_limit": round(best.conversations / limit, 3) if held else 0.0,
         "mb_per_conversation": round((most.server_mb - rounds[0].server_mb) / added, 2),
+        "server_seconds_per_second": round(most.server_seconds_per_second, 5),
         "p95_final_s": round(best.p95_final_s, 3),
         "engine_limit": round(limit, 2),
         "engine_seconds_per_second": round(rtf, 5),
@@ -207,16 +212,18 @@ async def play(server: Server, said: Sequence[Utterance], number: int, seconds: 
             await asyncio.sleep(1)
 
     watching = asyncio.create_task(watch())
-    expected = await asyncio.gather(
+    told = await asyncio.gather(
         *(converse(server.address, said, n, n / number * 5, seconds, heard[n]) for n in range(number))
     )
     watching.cancel()
     lasted = time.monotonic() - began
+    expected, audio = sum(finals for finals, _ in told), sum(seconds for _, seconds in told)
+    spent = _cpu(server.process) - spent
     latencies = sorted(latency for each in heard for latency in each.latencies) or [float("inf")]
     return Round(
         number, float(np.percentile(latencies, 50)), float(np.percentile(latencies, 95)),
-        sum(each.finals for each in heard), sum(expected), most, (_cpu(server.process) - spent) / lasted,
-        (_cpu(client) - own) / lasted,
+        sum(each.finals for each in heard), expected, most, spent / lasted,
+        (_cpu(client) - own) / lasted, spent / audio,
     )  # fmt: skip
 
 
@@ -227,8 +234,8 @@ def _cpu(process: psutil.Process) -> float:
 
 async def converse(
     address: str, said: Sequence[Utterance], number: int, delay: float, seconds: float, heard: Heard
-) -> int:
-    """Hold one conversation; return how many finals it must bring at least."""
+) -> tuple[int, float]:
+    """Hold one conversation; return how many finals it must bring at least, and the seconds of audio."""
     await asyncio.sleep(delay)
     request = uuid.uuid4().hex
     async with connect(f"{address}/stt/speech/universal/v2", max_size=None, compression=None) as socket:
@@ -259,7 +266,7 @@ async def converse(
         await socket.send(write_binary("audio", request, b"", "audio/x-wav"))
         async with asyncio.timeout(120):
             await listening
-    return spoken
+    return spoken, fed
 
 
 async def _send(socket: Any, request: str, audio: Samples, began: float, fed: float) -> float:
