@@ -3,7 +3,8 @@
 A translation of half a sentence changes with every further word. Shown are the words that two successive guesses
 share (local agreement; Liu et al., "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by Partial
 Hypothesis Selection", 2020) but the last ones (mask-k; Arivazhagan et al., "Re-Translation Strategies for Long Form,
-Simultaneous, Spoken Language Translation", 2020), and what was shown stays until the final.
+Simultaneous, Spoken Language Translation", 2020), and what was shown stays until the final. Until two guesses agree
+the first half of the first one is shown.
 """
 
 from __future__ import annotations
@@ -24,15 +25,22 @@ class SteadyText:
         self._joint = "" if primary(language) in SPACELESS else " "
         self._before: list[str] = []
         self._shown: list[str] = []
+        self._first: list[str] = []
+        """What is shown until two guesses agree: rather something that may change once than nothing."""
 
     def update(self, text: str) -> str:
-        """Return what to show now that ``text`` is the newest guess; it begins with what was shown before."""
+        """Return what to show now that ``text`` is the newest guess.
+
+        It begins with what was shown before, but for one time: when the first two guesses agree on something else.
+        """
         words = text.split() if self._joint else list("".join(text.split()))
         agreed = words[: max(0, min(_shared(self._before, words), len(words) - HELD_BACK))]
         self._before = words
         if _shared(self._shown, agreed) == len(self._shown):
             self._shown += agreed[len(self._shown) :]
-        return self._joint.join(self._shown)
+        if not self._first:
+            self._first = words[: len(words) // 2]
+        return self._joint.join(self._shown or self._first)
 
 
 def _shared(first: list[str], second: list[str]) -> int:

@@ -8,7 +8,7 @@ from device.text.steady import SteadyText
 
 def test_what_two_guesses_share_is_shown_but_their_last_words():
     text = SteadyText("pt")
-    assert text.update("Foi o melhor dos tempos") == ""
+    assert text.update("Foi o melhor dos tempos") == "Foi o", "something is shown at once"
     assert text.update("Foi o melhor dos dias de") == "Foi o melhor dos"
     assert text.update("Foi o melhor dos dias de todos os") == "Foi o melhor dos dias de"
 
@@ -35,7 +35,7 @@ def test_languages_without_spaces_grow_by_characters():
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "c.", "D"]), max_size=6), max_size=8))
-def test_nothing_that_was_shown_is_taken_back(guesses):
+def test_words_are_taken_back_once_at_most(guesses):
     text = SteadyText("en")
     shown = [text.update(" ".join(words)) for words in guesses]
-    assert all(after.startswith(before) for before, after in itertools.pairwise(shown))
+    assert sum(not after.startswith(before) for before, after in itertools.pairwise(shown)) <= 1
