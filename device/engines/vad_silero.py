@@ -7,6 +7,7 @@ frame and keeps its own recurrent state, so every conversation has an instance o
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +87,15 @@ def load(model: Model, folder: Path, settings: EndpointSettings) -> VoiceActivit
     refuse_unknown_options(model, ())
     path = require_file(model, folder, FILE)
     try:
-        inputs = {item.name for item in onnxruntime.InferenceSession(str(path)).get_inputs()}
+        inputs = _inputs(path, path.stat().st_mtime_ns)
     except Exception as error:
         raise DragomanError(f"model {model.id}: {path} cannot be read; run `dragoman models verify`") from error
     if not any(names <= inputs for names in _STATE_INPUTS):
         raise DragomanError(f"model {model.id}: {path} is not a Silero VAD of version 4 or 5")
     return SileroVad(path, settings.threshold)
+
+
+@lru_cache(maxsize=4)
+def _inputs(path: Path, _changed: int) -> frozenset[str]:
+    """Return the names of a model's inputs; read once, for every conversation makes a detector of its own."""
+    return frozenset(item.name for item in onnxruntime.InferenceSession(str(path)).get_inputs())

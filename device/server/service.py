@@ -14,7 +14,7 @@ from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Event, Samples
 from device.interpreter import Interpreter
 from device.server.languages import Languages
-from device.server.views import Shared, Unhurried
+from device.server.views import Load, Shared, Unhurried
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +41,7 @@ class Service:
     def __init__(self, engines: Engines, settings: Settings) -> None:
         self.engines, self.settings = engines, settings
         self.languages = Languages(engines)
+        self.load = Load()
         self._connections = 0
         # Every connection may keep one thread waiting for the engines.
         threads = settings.server.connections + settings.server.batch_workers + 4
@@ -149,7 +150,9 @@ class Conversation:
 
     def _make(self) -> Interpreter:
         view = Shared if self._live else Unhurried
-        interpreter = Interpreter(cast("Engines", view(self._service.engines)), self._settings, self._sink)
+        interpreter = Interpreter(
+            cast("Engines", view(self._service.engines, self._service.load)), self._settings, self._sink
+        )
         interpreter.begin_turn(hands_free=True)
         return interpreter
 

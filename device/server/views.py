@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
@@ -13,22 +14,54 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+LATE = 0.6
+"""Seconds that a final may take before partials are left out."""
+REST = 3.0
+"""Seconds for which they are."""
+
+
+class Load:
+    """Whether finals are late at the moment; shared by all conversations."""
+
+    def __init__(self) -> None:
+        self._late_until = 0.0
+
+    @property
+    def high(self) -> bool:
+        """Whether work that can be left out had better be."""
+        return time.monotonic() < self._late_until
+
+    def watch(self, job: Future[Any]) -> None:
+        """Note how long a final takes, from now until it is done."""
+        began = time.monotonic()
+
+        def done(_job: Future[Any]) -> None:
+            now = time.monotonic()
+            if now - began > LATE:
+                self._late_until = now + REST
+
+        job.add_done_callback(done)
+
+
 class Shared:
-    """The engines for one of many live conversations: nothing is worked ahead while others wait for their finals.
+    """The engines for one of many live conversations: while finals are late, they alone are worked on.
 
     Working ahead in a pause saves a listener half a second where the machine is idle, and costs another
     recognition where the pause was not the end: many conversations at once cannot afford that.
     """
 
-    def __init__(self, engines: Engines) -> None:
-        self._engines, self.scheduler = engines, self
+    def __init__(self, engines: Engines, load: Load) -> None:
+        self._engines, self._load, self.scheduler = engines, load, self
 
     def submit(self, priority: Priority, call: Callable[P, T], *args: P.args) -> Future[T] | None:  # type: ignore[valid-type]
         """Queue a call as `Scheduler.submit` does, or refuse it."""
         scheduler = self._engines.scheduler
-        if priority == Priority.AHEAD and scheduler.waiting:
+        if (priority >= Priority.AHEAD and self._load.high) or (priority == Priority.AHEAD and scheduler.waiting):
             return None
-        return scheduler.submit(priority, call, *args)
+        job = scheduler.submit(priority, call, *args)
+        if priority == Priority.FINAL and job is not None:
+            self._load.watch(job)
+        return job
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engines, name)
