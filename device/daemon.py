@@ -182,6 +182,11 @@ class Daemon:
         return State.LISTENING if self.controller.mode is Trigger.OPEN else State.IDLE
 
     @property
+    def muted(self) -> bool:
+        """Whether the device does not listen at all."""
+        return self._muted
+
+    @property
     def vital(self) -> dict[str, LookAgain]:
         """What must move while the device is up, for the watchdog."""
         vital: dict[str, LookAgain] = {"audio": self._audio_still, "engines": self._engines_still}
@@ -376,9 +381,11 @@ class Daemon:
                 self.interpreter.end_turn()
 
     def mute(self, muted: bool) -> None:
-        """Stop or begin to listen at all."""
+        """Stop or begin to listen at all; a turn that goes on ends."""
         if muted != self._muted:
             self._muted = muted
+            if muted:
+                self.controller.end()
             self._cue(Earcon.MUTED if muted else Earcon.UNMUTED)
 
     # What the panel changes

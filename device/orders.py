@@ -64,6 +64,8 @@ class Orders:
 
     @_do.register
     def _(self, command: commands.Listen) -> None:
+        if self._daemon.muted:
+            raise UsageError("the device is muted")
         if not self._daemon.controller.begin(self._checked(command.direction)):
             raise UsageError("no turn can begin: the microphone is open, or a button is held")
 

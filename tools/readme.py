@@ -73,7 +73,7 @@ def configuration(example: str) -> str:
 
 
 def _default(key: str) -> str:
-    value = Settings().model_dump(mode="json")
+    value: Any = Settings().model_dump(mode="json")
     for name in key.split("."):
         if value == []:  # a list of tables that is empty by default
             return ""

@@ -188,7 +188,7 @@ class _SoundFile(_Decoder):
     """A recording that libsndfile reads."""
 
     def __init__(self, path: Path, promised_bytes: int | None) -> None:
-        self._file = soundfile.SoundFile(path)
+        self._file = soundfile.SoundFile(os.fsencode(path))
         file = self._file
         self.info = AudioInfo(
             path, None, file.samplerate, file.channels, f"{file.format.lower()} {file.subtype.lower()}"
@@ -408,7 +408,7 @@ class WavWriter:
     Parameters
     ----------
     path
-        Where to; an existing file is replaced.
+        Where to; an existing file is replaced by the first append, and kept if there is none.
     rate
         Samples a second; by default those of the first append. Anything else is resampled to it.
 
@@ -422,9 +422,11 @@ class WavWriter:
         self.path = Path(path)
         self.rate = rate
         self._bytes = 0
+        self._kept = self.path.exists()
         try:
-            self._file: IO[bytes] = self.path.open("wb", buffering=0)
-            self._write_header()
+            self._file: IO[bytes] = self.path.open("r+b" if self._kept else "w+b", buffering=0)
+            if not self._kept or not self.path.is_file():
+                self._write_header()
         except OSError as error:
             raise _cannot_write(path, error) from None
 
@@ -451,6 +453,9 @@ class WavWriter:
             raise DragomanError(f"{self.path} is full: a WAV file holds at most 4 GiB")
         end = _WAV_HEADER.size + self._bytes
         try:
+            if self._kept and self.path.is_file():
+                self._file.truncate(0)
+            self._kept = False
             self._file.seek(end)
             _write_all(self._file, data)
             self._bytes += len(data)

@@ -162,7 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     invocation = Invocation()
     try:
         code = _run(arguments, invocation)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may have been closed before we began
+            sys.stdout.flush()
     except BrokenPipeError:
         code = _reader_went_away()
     sys.exit(code)

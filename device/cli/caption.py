@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 import click
 
-from device.cli.common import LANGUAGE, complain, progress, settings_from
+from device.cli.common import LANGUAGE, complain, progress, refuse_own_input, settings_from
 from device.config import DirectionSettings, Pins, Profanity, Redaction, Settings, Trigger
 from device.errors import DragomanError, UsageError
 from device.events import Error, Event, Final, Translation, UtteranceEnded
@@ -68,6 +68,8 @@ def caption(
     if both and target is None:
         raise UsageError("--both needs --to, the language of the translation")
     spoken = source or loaded.directions[0].source
+    if output is not None and file is not None:
+        refuse_own_input(output, [file])
     chosen = _format(form, output, default=CaptionFormat.VTT if file is None else CaptionFormat.SRT)
     live = live or file is None
     if live and chosen is CaptionFormat.TTML:

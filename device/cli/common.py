@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+
+from device.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -58,6 +60,26 @@ def complain(message: str) -> None:
     """Tell a person what went wrong: one line on standard error."""
     with suppress(OSError):
         print(f"dragoman: {message}", file=sys.stderr, flush=True)
+
+
+def read_stdin() -> BinaryIO:
+    """Return standard input.
+
+    Raises
+    ------
+    UsageError
+        There is none: it was closed.
+    """
+    if sys.stdin is None:
+        raise UsageError("there is no standard input to read from")
+    return sys.stdin.buffer
+
+
+def refuse_own_input(output: Path, inputs: Iterable[Path]) -> None:
+    """Raise `UsageError` where ``output`` is one of the files that are read."""
+    for path in inputs:
+        if output.exists() and path.exists() and output.samefile(path):
+            raise UsageError(f"{output} is the recording itself: what is written would destroy it")
 
 
 def clock(seconds: float) -> str:

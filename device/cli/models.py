@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from device.modelstore.catalogue import Model
     from device.modelstore.store import ModelStore
 
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, one object a line.")
 
 
 @click.group()

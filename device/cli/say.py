@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from device.cli.common import LANGUAGE, print_json, settings_from
+from device.cli.common import LANGUAGE, print_json, read_stdin, settings_from
 from device.config import Settings
 from device.errors import DragomanError, UsageError
 
@@ -37,7 +36,7 @@ def say(
     settings = settings_from(ctx)
     direction = settings.directions[0]
     if text == "-":
-        text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+        text = read_stdin().read().decode("utf-8", errors="replace")
     if not text.strip():
         raise UsageError("there is nothing to say: the text is empty")
     with Engines.open(settings) as engines:

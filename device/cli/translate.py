@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import click
 
 from device.cli.captions import PlainCaptions, open_captions
-from device.cli.common import LANGUAGE, complain, print_json, progress, settings_from
+from device.cli.common import (
+    LANGUAGE,
+    complain,
+    print_json,
+    progress,
+    read_stdin,
+    refuse_own_input,
+    settings_from,
+)
 from device.config import DirectionSettings, Settings
 from device.errors import DragomanError, UsageError
 from device.events import SAMPLE_RATE, Error, Event, Samples, Speech, Translation
@@ -71,6 +79,8 @@ def translate(
         if speak or realtime:
             raise UsageError("--speak and --realtime go with recordings; see also dragoman say")
         return _translate_lines(loaded, direction, as_json=as_json, identify=identify)
+    if speak:
+        refuse_own_input(speak, files)
     shown = partials if partials is not None else as_json or realtime
     settings = loaded.model_copy(
         update={
@@ -97,7 +107,7 @@ def _translate_lines(settings: Settings, direction: DirectionSettings, *, as_jso
         known = {direction.source: ways(direction.source)}
         room = TextRoom(settings.text)
         began = time.monotonic()
-        for number, line in enumerate(_lines(sys.stdin.buffer), 1):
+        for number, line in enumerate(_lines(read_stdin()), 1):
             source = direction.source
             if identify and (told := identify_text(line)) and told[0][0] != source.split("-", 1)[0]:
                 source = told[0][0]

@@ -184,7 +184,12 @@ class Engines:
             return found
         what = {"asr": "recogniser", "tts": "voice"}[task]
         known = self._store.catalogue.find(task=task, language=_primary(language))
+        begun = self._store.begun()
+        # One that is there, but damaged or half fetched, goes before what a plain pull would fetch.
+        known.sort(key=lambda m: (m.id not in begun, not m.default, not m.verified))
         hint = f"run `dragoman models pull {known[0].id}`" if known else "the catalogue has none either"
+        if known and known[0].id in begun:
+            raise DragomanError(f"{known[0].id}, the {what} for {language!r}, is damaged or incomplete; {hint}")
         raise DragomanError(f"no {what} for {language!r} is installed; {hint}")
 
     def _installed(self, model_id: str) -> Model:

@@ -92,7 +92,9 @@ class PiperSynthesizer:
             feed: dict[str, Any] = {
                 "input": np.array([ids], np.int64),
                 "input_lengths": np.array([len(ids)], np.int64),
-                "scales": np.array([scales.noise_scale, (scales.length_scale or 1.0) / rate, scales.noise_w_scale], np.float32),
+                "scales": np.array(
+                    [scales.noise_scale, (scales.length_scale or 1.0) / rate, scales.noise_w_scale], np.float32
+                ),
             }
             if self._voice.config.num_speakers > 1:
                 feed["sid"] = np.array([scales.speaker_id or 0], np.int64)

@@ -37,6 +37,13 @@ class Record:
             return False
         return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime)
 
+    def has_size(self, path: Path) -> bool:
+        """Whether the file has the recorded size; its time may differ, as that of a copy does."""
+        try:
+            return path.stat().st_size == self.size
+        except OSError:
+            return False
+
 
 def record(path: Path, origin: str, sha256: str | None = None) -> Record:
     """Return the record of a file as it is now, reading it where the hash is not given."""

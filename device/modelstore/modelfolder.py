@@ -44,9 +44,17 @@ class ModelFolder:
         return self._is_whole(file, Manifest.read(self.path))
 
     def is_installed(self) -> bool:
-        """Whether all files look whole; derived ones may still have to be made."""
-        manifest = Manifest.read(self.path)
-        return all(self._is_whole(file, manifest) for file in self.model.files)
+        """Whether all files have the size they should; derived ones may still have to be made.
+
+        Of a copy of a store the times differ: its files are read again before they are used.
+        """
+        recorded = Manifest.read(self.path).files
+        return all(
+            (entry := recorded.get(file.name)) is not None
+            and file.accepts(entry.sha256, entry.size)
+            and entry.has_size(self.path / file.name)
+            for file in self.model.files
+        )
 
     def is_ready(self) -> bool:
         """Whether every file, derived ones included, looks whole and is up to date."""

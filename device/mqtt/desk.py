@@ -133,6 +133,8 @@ class CommandDesk:
         if not self._topics.with_text and not isinstance(command, Translate):
             # The text of `cmd/translate` is the asker's own; everything else may be what somebody said.
             reply = {key: value for key, value in reply.items() if key not in _SPOKEN_KEYS}
+        if request.response_topic is None and not reply["ok"]:
+            self._report(str(reply["error"]))
         self._answer(request, reply)
 
     def _failure(self, request: Request, error: BaseException) -> Reply:

@@ -197,7 +197,8 @@ class Topics:
     def _document(self, event: Event) -> dict[str, Any]:
         document = event.to_dict()
         if not self.with_text:
-            document.pop("text", None)
+            for said in ("text", "words"):
+                document.pop(said, None)
         return document
 
 

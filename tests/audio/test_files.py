@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 import wave
 from contextlib import contextmanager
+from pathlib import Path
 
 import av
 import numpy as np
@@ -320,6 +321,22 @@ def test_a_growing_wav_is_whole_after_every_clause(tmp_path):
             samples, rate = read_wav(path)
             assert (len(samples), rate) == (count * 22_050, 22_050)
         assert writer.duration == 3.0
+
+
+def test_what_was_there_is_kept_until_something_is_written(tmp_path):
+    path = tmp_path / "old.wav"
+    write_wav(path, TONE[:1000], RATE)
+    WavWriter(path).close()
+    assert len(read_wav(path)[0]) == 1000
+    with WavWriter(path) as writer:
+        writer.append(TONE[:10], RATE)
+    assert len(read_wav(path)[0]) == 10
+
+
+def test_names_in_any_bytes_can_be_read(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.wav"))
+    write_wav(path, TONE[:1000], RATE)
+    assert sum(map(len, read_blocks(path))) > 0
 
 
 def test_a_growing_wav_keeps_its_rate(tmp_path):

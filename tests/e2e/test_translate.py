@@ -31,8 +31,9 @@ def fox(recordings):
 
 def dragoman(*arguments, stdin=b"", **options):
     prefer = '--set=models.prefer={"asr:en": "asr-moonshine-tiny-en"}'
+    given = {} if stdin is None else {"input": stdin}
     done = subprocess.run(
-        [sys.executable, "-m", "device", prefer, *map(str, arguments)], input=stdin, capture_output=True, **options
+        [sys.executable, "-m", "device", prefer, *map(str, arguments)], capture_output=True, **given, **options
     )
     done.out, done.err = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in done.err
@@ -230,6 +231,31 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(recordings):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 1
+
+
+def test_a_recording_is_never_overwritten_by_its_own_translation(fox, tmp_path):
+    path = tmp_path / "own.wav"
+    shutil.copy(fox[0], path)
+    for arguments in (
+        ["translate", path, "--to", "pt", "--speak", path],
+        ["caption", path, "-o", path, "--format=srt"],
+    ):
+        done = dragoman(*arguments)
+        assert (done.returncode, len(done.err.splitlines())) == (2, 1)
+    assert path.read_bytes() == fox[0].read_bytes()
+
+
+def test_a_copied_store_is_as_good_as_the_first(fox, tmp_path):
+    for model in MODELS:
+        shutil.copytree(default_directory() / model, tmp_path / model, copy_function=shutil.copyfile)
+    env = {**os.environ, "DRAGOMAN_MODELS": str(tmp_path)}
+    assert dragoman("translate", fox[0], "--to", "pt", env=env).returncode == 0
+
+
+def test_without_standard_input_there_is_one_clear_line():
+    done = dragoman("translate", "--text", "--to", "pt", preexec_fn=lambda: os.close(0), stdin=None)
+    assert done.returncode == 2
+    assert "standard input" in done.err
 
 
 def test_say_speaks_into_a_file_and_refuses_nothing_to_say(tmp_path):

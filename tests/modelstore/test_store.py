@@ -47,7 +47,6 @@ def test_a_damaged_file_is_found_when_the_model_is_opened_and_mended_by_a_pull(i
     damage(installed.directory / "one" / "model")
     with pytest.raises(DragomanError, match=rf"model one is {reason}: run `dragoman models pull one`"):
         installed.path("one")
-    assert installed.installed() == []
     if (installed.directory / "one" / "model").is_dir():
         (installed.directory / "one" / "model").rmdir()
     installed.pull(["one"])

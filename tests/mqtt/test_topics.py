@@ -185,3 +185,15 @@ def test_not_a_number_becomes_null() -> None:
     message = TOPICS.event(dataclasses.replace(final(1), confidence=math.nan))
     assert message is not None
     assert json.loads(message.payload)["confidence"] is None
+
+
+def test_privacy_leaves_no_words_behind() -> None:
+    from device.events import Final, SpokenWord
+
+    said = Final(
+        emitted=1.0, utterance="a-1", sequence=1, text="secret", language="en", start=0.0, end=1.0,
+        words=(SpokenWord("secret", 0.0, 1.0, None),),
+    )  # fmt: skip
+    message = Topics("dragoman", "kitchen", with_text=False).event(said)
+    assert message is not None
+    assert b"secret" not in message.payload
