@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
-from difflib import SequenceMatcher
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sherpa_onnx
 
-from device.engines.asr_growing import LONGEST, GrowingText, bare, join, quietest
 from device.engines.asr_sherpa_arguments import constructor
+from device.engines.asr_whole import WholeSession
 from device.engines.asr_words import confidence, words_from_tokens
-from device.engines.loops import loop_at_end, without_loop
 from device.engines.protocols import Recognition, RecognitionSession, Recognizer, Word
 from device.engines.sound import finite
 from device.errors import DragomanError
@@ -28,16 +26,8 @@ from device.modelstore.catalogue import Model
 
 OFFLINE = "sherpa-offline"
 ONLINE = "sherpa-online"
-SHORTEST = SAMPLE_RATE // 10
-"""Fewer samples hold no word, and some models fail on them."""
 _COSTLY = frozenset({"whisper", "funasr_nano", "qwen3_asr", "cohere_transcribe", "fire_red_asr"})
 """Types whose cost does not fall with the length, or that are large language models."""
-_LONGEST_WHOLE = 30 * SAMPLE_RATE
-"""Longer than any model was trained on; Moonshine's word error rate rises there from 0.8 % to 2.5 %."""
-_DOUBTED = int(1.6 * SAMPLE_RATE)
-_LEAD = int(0.3 * SAMPLE_RATE)
-_SHORTER = SAMPLE_RATE // 20
-"""What is left out at the end when a final text seems to be a loop: loops hang on the exact length."""
 _TAIL = int(0.66 * SAMPLE_RATE)
 """Silence after the last sample, so that a streaming model's look-ahead brings out the last word."""
 
@@ -81,62 +71,14 @@ class SherpaRecognizer:
         """Begin an utterance spoken in ``language``."""
         if self._online:
             return _OnlineSession(self._native, language)
-        return _OfflineSession(self._native, language, costly=not self.suits_partials)
+        return WholeSession(partial(self._decode, language), language, costly=not self.suits_partials)
 
-
-class _OfflineSession:
-    """Decodes the whole utterance for a final, and what is new since a pause for a partial."""
-
-    def __init__(self, native: Any, language: str, *, costly: bool) -> None:
-        self._native = native
-        self._language = language
-        self._costly = costly
-        self._growing = GrowingText(lambda samples: self._decode(samples).text)
-
-    def recognize(self, samples: Samples, *, final: bool) -> Recognition:
-        if not final and len(samples) >= LONGEST:
-            return Recognition(without_loop(self._growing.text(samples), times=3), self._language)
-        if len(samples) > _LONGEST_WHOLE:
-            return self._pieces(samples)
-        recognition = self._decode(samples)
-        if loop_at_end(recognition.text, times=3):
-            recognition = self._doubted(recognition, samples) if final else _once(recognition)
-        if final and recognition.text and recognition.confidence is None:
-            return replace(recognition, confidence=self._agreement(samples, recognition.text))
-        return recognition
-
-    def _doubted(self, looped: Recognition, samples: Samples) -> Recognition:
-        """Decode once more without the very end: who really said a thing twice is heard twice again."""
-        again = self._decode(samples[:-_SHORTER])
-        return again if again.text and len(again.text.split()) < len(looped.text.split()) else looped
-
-    def _pieces(self, samples: Samples) -> Recognition:
-        text = ""
-        while len(samples) > _LONGEST_WHOLE:
-            cut = quietest(samples, _LONGEST_WHOLE // 2, _LONGEST_WHOLE)
-            text, samples = join(text, self._decode(samples[:cut]).text), samples[cut:]
-        return Recognition(join(text, self._decode(samples).text), self._language)
-
-    def _agreement(self, samples: Samples, text: str) -> float | None:
-        """How alike the texts of ``samples`` with and without silence before them are, squared.
-
-        It stands for the probability that some models do not give: what a model invents for a short sound
-        changes with the least change of the sound. Half alike counts a quarter, because two inventions often
-        share letters.
-        """
-        if self._costly or len(samples) > _DOUBTED:
-            return None
-        again = self._decode(np.concatenate([np.zeros(_LEAD, np.float32), samples])).text
-        return SequenceMatcher(None, bare(text), bare(again)).ratio() ** 2
-
-    def _decode(self, samples: Samples) -> Recognition:
-        if len(samples) < SHORTEST:
-            return Recognition("", self._language)
+    def _decode(self, language: str, samples: Samples) -> Recognition:
         stream = self._native.create_stream()
         stream.accept_waveform(SAMPLE_RATE, finite(samples))
         self._native.decode_stream(stream)
         result = stream.result
-        return _recognition(result, self._language, result.ys_log_probs, len(samples) / SAMPLE_RATE)
+        return _recognition(result, language, result.ys_log_probs, len(samples) / SAMPLE_RATE)
 
 
 class _OnlineSession:
@@ -159,11 +101,6 @@ class _OnlineSession:
             self._native.decode_stream(self._stream)
         result = self._native.get_result_all(self._stream)
         return _recognition(result, self._language, result.ys_probs, len(samples) / SAMPLE_RATE)
-
-
-def _once(recognition: Recognition) -> Recognition:
-    text = without_loop(recognition.text, times=3)
-    return replace(recognition, text=text, words=recognition.words[: len(text.split())])
 
 
 def _recognition(result: Any, language: str, log_probs: Sequence[float], duration: float) -> Recognition:
