@@ -1,5 +1,7 @@
 """A soak tells growth from noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,9 @@ from tools.soak import LIMITS, WARM_UP, Note, main, slopes
 
 def notes(growth):
     noise = np.random.default_rng(1).normal(0, 0.02, 60)
-    return [Note(hour / 6, 400 + growth * hour / 6 + noise[hour], 12, 17, 0, 250 + noise[hour]) for hour in range(60)]
+    return [
+        Note(hour / 6, 400 + growth * hour / 6 + noise[hour], 12, 17, 0, 250 + noise[hour], 900) for hour in range(60)
+    ]
 
 
 def test_steady_use_has_no_slope():
@@ -17,8 +21,13 @@ def test_steady_use_has_no_slope():
 
 def test_a_leak_is_a_slope_and_the_warm_up_is_not():
     assert slopes(notes(5))["memory_mb"] == pytest.approx(5, abs=0.1)
-    cold = [Note(0.1, 1, 1, 1, 0, 1)] * WARM_UP
+    cold = [Note(0.1, 1, 1, 1, 0, 1, 1)] * WARM_UP
     assert abs(slopes([*cold, *notes(0)])["memory_mb"]) < LIMITS["memory_mb"]
+
+
+def test_a_few_bad_moments_are_no_slope():
+    bad = [*notes(0)[:-3], *(replace(note, memory_mb=900, latency_ms=9000) for note in notes(0)[-3:])]
+    assert all(abs(slope) < LIMITS[name] for name, slope in slopes(bad).items())
 
 
 def test_too_short_a_soak_is_refused(monkeypatch, capsys):
