@@ -22,6 +22,7 @@ from piper.config import PhonemeType, PiperConfig
 from device.engines.modelfile import refuse_unknown_options, require_file
 from device.engines.piper_split import DECODER_FILE, ENCODER_FILE, VOICE_FILE, Decoder
 from device.engines.protocols import Synthesizer
+from device.engines.sessions import open_session
 from device.errors import DragomanError
 from device.events import Samples
 from device.modelstore.catalogue import Model
@@ -221,15 +222,9 @@ def load(model: Model, folder: Path, threads: int) -> Synthesizer:
     halves = (folder / ENCODER_FILE).is_file() and (folder / DECODER_FILE).is_file()
     path = require_file(model, folder, ENCODER_FILE if halves else VOICE_FILE)
     config = _config(model, require_file(model, folder, CONFIG_FILE))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, threads)
-    options.inter_op_num_threads = 1
-    # Spinning threads steal the cores of the engines beside this one.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
     try:
-        session = _session(path, options)
-        decoder = Decoder(_session(folder / DECODER_FILE, options)) if halves else None
+        session = open_session(path, threads)
+        decoder = Decoder(open_session(folder / DECODER_FILE, threads)) if halves else None
         voice = PiperVoice(config=config, session=session, download_dir=folder)
         synthesizer = PiperSynthesizer(model, voice, _synthesis(model, config), decoder)
         synthesizer.synthesize("1, 2.")
@@ -241,10 +236,6 @@ def load(model: Model, folder: Path, threads: int) -> Synthesizer:
             f"model {model.id}: {path} cannot be used ({reason}); run `dragoman models verify`"
         ) from error
     return synthesizer
-
-
-def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _config(model: Model, path: Path) -> PiperConfig:

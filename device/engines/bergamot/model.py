@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from device.engines.bergamot.convert import (
@@ -21,6 +20,7 @@ from device.engines.bergamot.convert import (
     read_description,
 )
 from device.engines.bergamot.shortlist import Shortlist
+from device.engines.sessions import open_session
 from device.errors import DragomanError
 
 LONGEST_SOURCE: Final = 192
@@ -54,8 +54,8 @@ class Student:
         try:
             self._embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r")
             self._bias = np.load(folder / BIAS)
-            self._encoder = _session(folder / ENCODER, threads)
-            self._decoder = _session(folder / DECODER, threads)
+            self._encoder = open_session(folder / ENCODER, threads)
+            self._decoder = open_session(folder / DECODER, threads)
         except Exception as error:  # onnxruntime's own exceptions share no base but this
             raise DragomanError(f"{folder}: damaged converted model ({_first_line(error)}); pull it again") from error
         self._positions = position_signals(math.ceil(LENGTH_FACTOR * LONGEST_SOURCE), self._dim)
@@ -98,18 +98,6 @@ def position_signals(length: int, dim: int) -> NDArray[np.float32]:
     rates = 10000.0 ** (-np.arange(half) / max(half - 1, 1))
     angles = np.arange(length)[:, None] * rates
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
-
-
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, threads)
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # A spinning pool starves recognition and synthesis, which run at the same time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # On x86 without VNNI, uint8 times int8 saturates in 16 bits unless this is set.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,185 @@
+"""Moonshine on onnxruntime, with a decoding loop of our own that takes the last partial as a draft.
+
+Moonshine (Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands", 2024) is an
+encoder and an autoregressive decoder. The decoder's time goes into reading its weights, once a step, however many
+tokens the step holds. While somebody talks, most of what is recognised was recognised a moment ago already; so the
+last text is handed to the decoder as a draft, a dozen tokens a step, and kept as far as the decoder would have written
+the same. This is speculative decoding (Leviathan et al., 2023) with the last answer in place of a small model.
+
+The catalogue entry names the graphs in the form that Moonshine publishes and the token table that is derived from its
+vocabulary::
+
+    [options]
+    tokens_per_second = 6.5
+
+    [options.files]
+    encoder = "encoder_model.ort"
+    decoder = "decoder_model_merged.ort"
+    tokens = "tokens.txt"
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device.engines.asr_sherpa_arguments import check_tokens
+from device.engines.asr_whole import WholeSession
+from device.engines.modelfile import refuse_unknown_options, require_file
+from device.engines.protocols import Recognition, RecognitionSession, Recognizer
+from device.engines.sessions import open_session
+from device.engines.sound import finite
+from device.errors import DragomanError
+from device.events import SAMPLE_RATE, Samples
+from device.modelstore.catalogue import Model
+
+FILES: Final = ("encoder", "decoder", "tokens")
+TOKENS_PER_SECOND: Final = 6.5
+"""English is never denser; its makers allow 13 for languages that are spelt in bytes."""
+SPARE: Final = 8
+"""Tokens that even the shortest sound may have."""
+DRAFT: Final = 16
+"""Tokens of the draft that are tried in one step: more are seldom all right, and each one wrong costs a little."""
+_BEGIN, _END = 1, 2
+_SPACE = "▁"
+
+
+def load(model: Model, folder: Path, threads: int) -> Recognizer:
+    """Load a model of engine ``moonshine``.
+
+    Raises
+    ------
+    DragomanError
+        The catalogue entry asks for something unknown, or a file is missing or damaged.
+    """
+    refuse_unknown_options(model, ("files", "tokens_per_second"))
+    files = model.options.get("files", {})
+    if not isinstance(files, Mapping) or set(files) != set(FILES):
+        raise DragomanError(f"model {model.id}: [options.files] must name {', '.join(FILES)}")
+    paths = {name: require_file(model, folder, str(files[name])) for name in FILES}
+    check_tokens(model, paths["tokens"], encoded=True)
+    try:
+        network = Network(paths["encoder"], paths["decoder"], threads)
+    except Exception as error:  # onnxruntime's own exceptions share no base but this
+        reason = str(error).strip().partition("\n")[0]
+        raise DragomanError(
+            f"model {model.id} in {folder} cannot be loaded ({reason}); run `dragoman models verify`"
+        ) from error
+    pace = float(model.options.get("tokens_per_second", TOKENS_PER_SECOND))
+    recognizer = MoonshineRecognizer(model, network, read_tokens(paths["tokens"]), pace)
+    # The first decode allocates; nobody should wait for that.
+    recognizer.session(min(recognizer.languages)).recognize(np.zeros(SAMPLE_RATE, np.float32), final=True)
+    return recognizer
+
+
+def read_tokens(path: Path) -> dict[int, bytes]:
+    """Read a token table: a line ``symbol id`` a token, the symbol in base64."""
+    table = {}
+    for line in path.read_bytes().splitlines():
+        symbol, _, number = line.rpartition(b" ")
+        table[int(number)] = base64.b64decode(symbol)
+    return table
+
+
+class MoonshineRecognizer:
+    """A loaded model of one language."""
+
+    suits_partials = True
+    incremental = False
+
+    def __init__(self, model: Model, network: Network, tokens: Mapping[int, bytes], pace: float) -> None:
+        self.model_id = model.id
+        self.languages = frozenset(tag.split("-")[0] for tag in model.languages)
+        self._network, self._tokens, self._pace = network, tokens, pace
+
+    def session(self, language: str) -> RecognitionSession:
+        """Begin an utterance spoken in ``language``."""
+        draft: list[int] = []
+
+        def decode(samples: Samples) -> Recognition:
+            limit = int(self._pace * len(samples) / SAMPLE_RATE) + SPARE
+            draft[:] = self._network.decode(finite(samples), limit, draft)
+            return Recognition(self._text(draft), language)
+
+        return WholeSession(decode, language, costly=False)
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        spelt = b"".join(self._tokens.get(token, b"") for token in tokens)
+        # A text that ends at the limit may end inside a character.
+        return spelt.decode("utf-8", "ignore").replace(_SPACE, " ").strip()
+
+
+class Network:
+    """The two graphs: samples in, the likeliest tokens out. Safe to use from several threads."""
+
+    def __init__(self, encoder: Path, decoder: Path, threads: int) -> None:
+        self._encoder = open_session(encoder, threads)
+        self._decoder = open_session(decoder, threads)
+        shapes = {item.name: item.shape for item in self._decoder.get_inputs()}
+        cache = [name for name in shapes if name.startswith("past_key_values")]
+        _, heads, _, width = shapes[cache[0]]
+        self._empty = {name: np.zeros((1, heads, 0, width), np.float32) for name in cache}
+        self._outputs = [item.name for item in self._decoder.get_outputs()]
+        # What is remembered of the sound is made in the first step and does not change.
+        self._growing = [name for name in self._outputs if ".encoder." not in name]
+
+    def decode(self, samples: Samples, limit: int, draft: Sequence[int] = ()) -> list[int]:
+        """Return the likeliest tokens, one after the other, without the marks of beginning and end.
+
+        Parameters
+        ----------
+        samples
+            16 kHz mono within [-1, 1].
+        limit
+            The most tokens there may be.
+        draft
+            What the tokens may be. They are the same with any draft, but for the rounding of quantised weights.
+        """
+        whole = np.ones((1, len(samples)), np.int64)
+        (sound,) = self._encoder.run(None, {"input_values": samples[np.newaxis], "attention_mask": whole})
+        feed: dict[str, Any] = {"encoder_attention_mask": whole, "encoder_hidden_states": sound, **self._empty}
+        tokens: list[int] = []
+        token, tried, place = _BEGIN, list(draft[:DRAFT]), 0
+        while True:
+            choices = self._step(feed, [token, *tried])
+            right = 0
+            while right < len(tried) and choices[right] == tried[right]:
+                right += 1
+            tokens += tried[:right]
+            token = int(choices[right])
+            if token == _END or len(tokens) >= limit:
+                return tokens[:limit]
+            if right < len(tried):
+                _forget(feed, len(tokens) + 1)
+            tokens.append(token)
+            # The draft goes on behind the next place that has this token; where there is none, the place stays.
+            place += right
+            if token in draft[place:]:
+                place = draft.index(token, place) + 1
+                tried = list(draft[place : place + DRAFT])
+            else:
+                tried = []
+
+    def _step(self, feed: dict[str, Any], tokens: Sequence[int]) -> NDArray[np.int64]:
+        """Append ``tokens`` to what ``feed`` remembers; return the likeliest token after each of them."""
+        first = not feed["past_key_values.0.encoder.key"].shape[2]
+        feed["input_ids"] = np.array([tokens], np.int64)
+        feed["use_cache_branch"] = np.array([not first])
+        names = self._outputs if first else self._growing
+        logits, *cache = self._decoder.run(names, feed)
+        for name, value in zip(names[1:], cache, strict=True):
+            feed[name.replace("present", "past_key_values")] = value
+        best: NDArray[np.int64] = logits[0].argmax(axis=-1)
+        return best
+
+
+def _forget(feed: dict[str, Any], length: int) -> None:
+    """Cut what ``feed`` remembers of the text to its first ``length`` tokens."""
+    for name, value in feed.items():
+        if name.startswith("past_key_values") and ".decoder." in name:
+            feed[name] = value[:, :, :length]
