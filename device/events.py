@@ -1,7 +1,8 @@
 """The vocabulary of the house: what the interpreter says, and nothing else passes between rooms.
 
 All times are seconds as float from the start of the conversation's audio. ``emitted`` is when the event was
-emitted on that same clock, so that a log of events is also a log of latencies (the habit is SimulStreaming's).
+emitted, counted from the same start by the wall clock: where audio comes at its own pace, a log of events is also a log
+of latencies (the habit is SimulStreaming's); where a recording is worked through faster, it tells the time that took.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Event:
     type: ClassVar[str] = "event"
 
     emitted: float
-    """When the event was emitted, seconds from the start of the audio."""
+    """When the event was emitted: seconds by the wall clock since the audio began."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as one JSON-ready mapping, ``type`` first; audio is left out."""

@@ -15,9 +15,11 @@ from importlib import util
 from pathlib import Path
 
 import click
+from click.exceptions import NoSuchCommand, NoSuchOption
 
 from device.cli.common import Invocation, complain
 from device.errors import DragomanError, UsageError
+from device.wording import one_of
 
 COMMANDS = {
     "Translate": {
@@ -58,9 +60,17 @@ class CommandGroup(click.Group):
             return None
         command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
-        if not any("-v" in parameter.opts for parameter in command.params):
-            command.params.append(_verbose_option())
+        _accept_shared_options(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; where there is none, tell which one may be meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by section, each with one line, without importing them."""
@@ -77,11 +87,31 @@ class CommandGroup(click.Group):
             formatter.write(EXAMPLES)
 
 
-def _verbose_option() -> click.Option:
-    """Make ``-v`` count after the command's name too, where people look for it."""
-    return click.Option(
-        ["-v", "--verbose"], count=True, hidden=True, expose_value=False, callback=_log_more, is_eager=True
+def _accept_shared_options(command: click.Command) -> None:
+    """Take ``--config``, ``--set`` and ``-v`` after a command's name too, and after those of the commands below it."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    shared = (
+        click.Option(["--config"], type=click.Path(path_type=Path), callback=_read_file),
+        click.Option(["--set"], multiple=True, callback=_override_more),
+        click.Option(["-v", "--verbose"], count=True, callback=_log_more),
     )
+    for option in shared:
+        option.hidden = option.is_eager = True
+        option.expose_value = False
+        if not taken & set(option.opts):
+            command.params.append(option)
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _accept_shared_options(below)
+
+
+def _read_file(ctx: click.Context, _parameter: click.Parameter, file: Path | None) -> None:
+    if file is not None:
+        ctx.ensure_object(Invocation).config = file
+
+
+def _override_more(ctx: click.Context, parameter: click.Parameter, given: Sequence[str]) -> None:
+    ctx.ensure_object(Invocation).overrides |= _overrides(ctx, parameter, given)
 
 
 def _log_more(ctx: click.Context, _parameter: click.Parameter, times: int) -> None:
@@ -127,7 +157,7 @@ def _overrides(_ctx: click.Context, _parameter: click.Parameter, given: Sequence
     multiple=True,
     metavar="KEY=VALUE",
     callback=_overrides,
-    help="Override one setting.",
+    help="Override one setting; may be given again.",
 )
 @click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
 @click.option(
@@ -142,7 +172,8 @@ def _overrides(_ctx: click.Context, _parameter: click.Parameter, given: Sequence
 def cli(invocation: Invocation, file: Path | None, overrides: dict[str, str], verbose: int) -> None:
     """Translate speech on this machine, with no network.
 
-    People talk, and hear and read in another language what was said.
+    People talk, and hear and read in another language what was said. --config, --set and -v are also taken after the
+    command.
     """
     invocation.config = file
     invocation.overrides = dict(overrides)
@@ -191,7 +222,7 @@ def _verdict(error: Exception, invocation: Invocation) -> tuple[int, str]:
     """Choose the exit code and the line for a failure; show where it happened when that was asked for."""
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "dragoman"
-        return 2, f"{_sentence(error.format_message())} (see {command} --help)"
+        return 2, f"{_wrong_use(error)} (see {command} --help)"
     if isinstance(error, click.ClickException):
         return error.exit_code, _sentence(error.format_message())
     if isinstance(error, DragomanError):
@@ -207,6 +238,13 @@ def _verdict(error: Exception, invocation: Invocation) -> tuple[int, str]:
         1,
         f"{what} ({'this is a bug' if invocation.verbose else 'this is a bug; run with -v for details'})",
     )
+
+
+def _wrong_use(error: click.UsageError) -> str:
+    """Say what was wrong; for a mistyped command or option also what may have been meant."""
+    if isinstance(error, (NoSuchCommand, NoSuchOption)) and error.possibilities:
+        return f"{_sentence(error.message)}: did you mean {one_of(error.possibilities)}?"
+    return _sentence(error.format_message())
 
 
 def _os_error(error: OSError) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from device.cli.common import print_json, settings_from
-from device.errors import DragomanError
+from device.cli.common import OUTPUT_FILE, FiniteRange, json_option, print_json, settings_from
+from device.errors import DragomanError, UsageError
+from device.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,17 +22,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--array", "name", metavar="NAME", help="The array's geometry; by default the configured one.")
-@click.option("--azimuth", type=float, help="Where the sound comes from, in degrees; better results where known.")
-@click.option("--seconds", type=click.FloatRange(1.5, 60), default=5.0, show_default=True)
+@click.option(
+    "--azimuth", type=FiniteRange(-360, 360), help="Where the sound comes from, in degrees; better results where known."
+)
+@click.option("--seconds", type=FiniteRange(1.5, 60), default=5.0, show_default=True, help="How long to listen.")
 @click.option("--chirp", is_flag=True, help="Play a chirp on the configured speaker meanwhile; else record the room.")
 @click.option(
     "--recording",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take this recording, with all channels of the device, instead of the microphone.",
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the correction.")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Where to write the correction.")
 @click.option("--dry-run", is_flag=True, help="Measure only, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option("measurement")
 @click.pass_context
 def calibrate(
     ctx: click.Context,
@@ -83,7 +86,7 @@ def _geometry(settings: Settings, name: str | None) -> Geometry:
         return load_geometry(name)
     geometry = array_geometry(settings.frontend.array)
     if geometry is None:
-        raise DragomanError("no array is configured: name one with --array, or set frontend.array.geometry")
+        raise UsageError("no array is configured: name one with --array, or set frontend.array.geometry")
     return geometry
 
 
@@ -157,7 +160,8 @@ def _microphones(sound: NDArray[np.float32], rate: int, geometry: Geometry, wher
         sound = sound[:, list(geometry.channels)]
     elif channels != geometry.size:
         raise DragomanError(
-            f"{where} has {channels} channels, but the array {geometry.name} needs {max(geometry.channels) + 1}"
+            f"{where} has {counted(channels, 'channel')}, but the array {geometry.name} needs "
+            f"{max(geometry.channels) + 1}"
         )
     if rate != SAMPLE_RATE:
         sound = soxr.resample(sound, rate, SAMPLE_RATE)

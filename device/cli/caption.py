@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 import click
 
-from device.cli.common import LANGUAGE, complain, progress, refuse_own_input, settings_from
+from device.cli.common import LANGUAGE, OUTPUT_FILE, FiniteRange, complain, progress, refuse_own_input, settings_from
 from device.config import DirectionSettings, Pins, Profanity, Redaction, Settings, Trigger
 from device.errors import DragomanError, UsageError
 from device.events import Error, Event, Final, Translation, UtteranceEnded
@@ -27,17 +27,13 @@ if TYPE_CHECKING:
 @click.option("--from", "source", type=LANGUAGE, help="Language that is spoken [configured].")
 @click.option("--to", "target", type=LANGUAGE, help="Language of the captions [the spoken one].")
 @click.option("--both", is_flag=True, help="What was said, and its translation below it.")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write [standard output]."
-)
+@click.option("--output", "-o", type=OUTPUT_FILE, help="File to write [standard output].")
 @click.option("--line-length", type=click.IntRange(10, 200), default=42, show_default=True, help="Characters a line.")
 @click.option("--lines", type=click.IntRange(1, 4), default=2, show_default=True, help="Lines a caption and language.")
-@click.option(
-    "--reading-speed", type=click.FloatRange(5, 60), default=17.0, show_default=True, help="Characters a second."
-)
+@click.option("--reading-speed", type=FiniteRange(5, 60), default=17.0, show_default=True, help="Characters a second.")
 @click.option(
     "--shortest",
-    type=click.FloatRange(0.3, 5),
+    type=FiniteRange(0.3, 5),
     default=1.0,
     show_default=True,
     help="Seconds a caption stays at least.",

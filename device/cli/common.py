@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,3 +143,35 @@ class LanguageTag(click.ParamType[str]):
 
 
 LANGUAGE = LanguageTag()
+
+
+class FiniteRange(click.FloatRange):
+    """A number between bounds. Unlike click's own it refuses what is no number or has no end: ``nan``, ``inf``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number in the range {self._describe_range()}", param, ctx)
+        return number
+
+
+class OutputFile(click.Path):
+    """A file to be written, not ``-``: such a file would be made, though standard output may be meant."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if str(value) in {"-", ""}:
+            self.fail(f"{str(value)!r} is not the name of a file; for one of that name write ./-", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+OUTPUT_FILE = OutputFile()
+
+
+def json_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the ``--json`` of a command: always JSON lines, one object of ``what`` a line, so that one reader does."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print JSON for programs: one {what} a line.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from device.cli.common import load_from, print_json
+from device.cli.common import json_option, load_from, print_json
 
 
 @click.group()
@@ -21,7 +21,7 @@ def config() -> None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option("configuration")
 @click.option("--origin", is_flag=True, help="Tell where each value came from.")
 @click.pass_context
 def show(ctx: click.Context, as_json: bool, origin: bool) -> None:

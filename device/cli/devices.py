@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from device.cli.calibrate import calibrate
-from device.cli.common import print_json, settings_from
+from device.cli.common import json_option, print_json, settings_from
 from device.errors import DragomanError
+from device.wording import counted
 
 if TYPE_CHECKING:
     from device.audio.devices import AudioDevice, Direction
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a device.")
+@json_option("device")
 @click.pass_context
 def devices(ctx: click.Context, as_json: bool) -> None:
     """List microphones and speakers.
@@ -89,6 +90,6 @@ def _print_table(title: str, found: list[AudioDevice], direction: Direction, cho
         channels = device.channels(direction)
         default = ", the system's default" if device.is_default(direction) else ""
         click.echo(
-            f"{mark}{device.index:3}  {device.name:{width}}  {channels:3} "
-            f"{'channel' if channels == 1 else 'channels'}  {device.rate:6} Hz  {device.host}{default}"
+            f"{mark}{device.index:3}  {device.name:{width}}  {counted(channels, 'channel'):>12}  "
+            f"{device.rate:6} Hz  {device.host}{default}"
         )

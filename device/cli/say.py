@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from device.cli.common import LANGUAGE, print_json, read_stdin, settings_from
+from device.cli.common import LANGUAGE, OUTPUT_FILE, json_option, print_json, read_stdin, settings_from
 from device.config import Settings
 from device.errors import DragomanError, UsageError
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @click.option("--voice", metavar="ID", help="Speak with this voice (see `dragoman models list`).")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     metavar="FILE",
     help="Write this WAV file instead of playing.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was spoken as JSON.")
+@json_option("text spoken")
 @click.pass_context
 def say(
     ctx: click.Context, text: str, language: str | None, voice: str | None, out: Path | None, as_json: bool

@@ -14,7 +14,9 @@ import click
 from device.cli.captions import PlainCaptions, open_captions
 from device.cli.common import (
     LANGUAGE,
+    OUTPUT_FILE,
     complain,
+    json_option,
     print_json,
     progress,
     read_stdin,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--to", "targets", type=LANGUAGE, multiple=True, help="Language wanted; may be given again [configured].")
 @click.option(
     "--speak",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     metavar="OUT.wav",
     help="Speak the first target's translation into this file.",
 )
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--identify", is_flag=True, help="Tell each line's language; --from is for lines that tell none [with --text]."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one event a line, for programs.")
+@json_option("event")
 @click.option("--realtime", is_flag=True, help="Play the recordings at their own pace.")
 @click.option(
     "--partials/--no-partials",
@@ -64,9 +66,14 @@ def translate(
       dragoman translate talk.wav --to pt --speak talk-pt.wav
       dragoman translate talk.wav --realtime --json
       echo "Good morning." | dragoman translate --text --to pt
+
+    In events, start and end are seconds into the recording. So is emitted with --realtime, where it tells latencies;
+    without, work goes as fast as the machine can, and emitted is the seconds it has taken so far.
     """  # noqa: D301 - \b is click's mark for lines that stay
     if text == bool(files):
         raise UsageError("give either recordings or --text (see dragoman translate --help)")
+    if voice and not speak:
+        raise UsageError("--voice needs --speak, the file that the voice speaks into")
     loaded = settings_from(ctx)
     configured = loaded.directions[0]
     direction = DirectionSettings(

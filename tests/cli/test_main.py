@@ -1,5 +1,6 @@
 """The command line's promises: help, lazy commands, one-line failures, exit codes, quiet pipes."""
 
+import json
 import logging
 import os
 import pty
@@ -86,6 +87,103 @@ def test_wrong_use_is_one_line_and_exit_code_2(dragoman):
         assert err.startswith("dragoman: ")
         assert err.endswith("--help)\n")
         assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["lisen"], "'lisen': did you mean listen? (see dragoman --help)"),
+        (["models", "lst"], "'lst': did you mean list? (see dragoman models --help)"),
+        (["translate", "--form", "en"], "'--form': did you mean --from or --to? (see dragoman translate --help)"),
+        (["config", "show", "--sett", "x=1"], "'--sett': did you mean --set? (see dragoman config show --help)"),
+    ],
+)
+def test_a_mistyped_command_or_option_brings_the_right_one_to_mind(dragoman, arguments, meant):
+    code, _, err = dragoman(*arguments)
+    assert code == 2
+    assert err.endswith(f" {meant}\n")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--set", "mqtt.port=1", "config", "show"],
+        ["config", "--set", "mqtt.port=1", "show"],
+        ["config", "show", "--set", "mqtt.port=1"],
+        ["--set", "mqtt.port=2", "config", "show", "--set", "mqtt.port=1"],
+    ],
+)
+def test_a_setting_may_be_given_before_and_after_the_command(dragoman, arguments):
+    code, out, err = dragoman(*arguments, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["mqtt"]["port"] == 1
+
+
+def test_a_configuration_file_may_be_named_after_the_command(dragoman, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text("mqtt.port = 3\n")
+    code, out, _ = dragoman("config", "show", "--json", "--config", str(own))
+    assert code == 0
+    assert json.loads(out)["mqtt"]["port"] == 3
+
+
+def test_a_setting_after_the_command_must_be_one(dragoman):
+    code, _, err = dragoman("config", "show", "--set", "nonsense")
+    assert code == 2
+    assert "expected KEY=VALUE" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["caption", "--shortest", "nan", "x.wav"],
+        ["caption", "--shortest", "-1", "x.wav"],
+        ["caption", "--reading-speed", "NaN", "x.wav"],
+        ["caption", "--reading-speed", "inf", "x.wav"],
+        ["caption", "--line-length", "-3", "x.wav"],
+        ["caption", "--output", "-", "x.wav"],
+        ["say", "hello", "--out", "-"],
+        ["say", "hello", "--out", ""],
+        ["translate", "x.wav", "--speak", "-"],
+        ["translate", "x.wav", "--voice", "tts-piper-pt-faber"],
+        ["devices", "calibrate", "--azimuth", "nan"],
+        ["devices", "calibrate", "--azimuth", "-inf"],
+        ["devices", "calibrate", "--seconds", "nan"],
+        ["devices", "calibrate", "--output", "-"],
+        ["devices", "calibrate", "--array", "nope"],
+        ["devices", "calibrate"],
+        ["models", "import", "/nonexistent"],
+        ["models", "import", "/etc/hostname"],
+        ["serve", "--port", "-1"],
+        ["--set", "endpoint.silence=nan", "config", "check"],
+        ["--set", "server.longest_audio=inf", "config", "check"],
+        ["--set", "models.threads=-1", "config", "check"],
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_wrong_use(dragoman, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = dragoman(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("dragoman: ")
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_is_lines_in_every_command(dragoman):
+    def commands(command, path):
+        yield command, path
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                yield from commands(command.get_command(context, name), [*path, name])
+
+    told = [path for command, path in commands(cli.cli, []) if "--json" in {o for p in command.params for o in p.opts}]
+    assert ["models", "list"] in told
+    assert ["translate"] in told
+    for path in told:
+        said = " ".join(dragoman(*path, "--help")[1].split())
+        assert "Print JSON for programs: one " in said, path
 
 
 def test_no_command_is_wrong_use_and_shows_the_help(dragoman):

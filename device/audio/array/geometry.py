@@ -15,13 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device.errors import DragomanError
+from device.errors import DragomanError, UsageError
 
 SPEED_OF_SOUND = 343.0
 """In m/s, at 20 °C."""
 
 _LIMIT = 2.0
 """A position farther from the centre than this, in metres, is taken for millimetres."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Lights on the array's own board, evenly round a circle."""
+
+    first: float
+    """Azimuth of the first light, in degrees."""
+    clockwise: bool
+    """Whether the next one follows clockwise, seen from above."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +50,8 @@ class Geometry:
     """Channels that the capture device delivers."""
     loopback: tuple[int, ...] = ()
     """Capture channels that carry what is being played."""
+    ring: Ring | None = None
+    """Where the board's lights are, if it has a ring of them."""
 
     @property
     def size(self) -> int:
@@ -90,6 +102,7 @@ class Geometry:
             tuple(self.channels[m] for m in keep),
             self.input_channels,
             self.loopback,
+            self.ring,
         )
 
 
@@ -116,7 +129,7 @@ def load_geometry(name: str | Path) -> Geometry:
     known = available()
     path = known.get(str(name), Path(name))
     if str(name) not in known and path.suffix != ".toml":
-        raise DragomanError(f"no array geometry named {name!r}; choose one of {', '.join(known)}, or a .toml file")
+        raise UsageError(f"no array geometry named {name!r}; choose one of {', '.join(known)}, or a .toml file")
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -134,7 +147,7 @@ def parse_geometry(table: Mapping[str, Any], name: str, where: str = "array geom
     DragomanError
         Something is missing or wrong; the message says what and in ``where``.
     """
-    unknown = set(table) - {"title", "source", "channels", "loopback", "microphones"}
+    unknown = set(table) - {"title", "source", "channels", "loopback", "microphones", "ring"}
     if unknown:
         raise DragomanError(f"{where}: unknown key {min(unknown)!r}")
     microphones = table.get("microphones")
@@ -162,7 +175,17 @@ def parse_geometry(table: Mapping[str, Any], name: str, where: str = "array geom
         tuple(channels),
         int(count),
         tuple(loopback),
+        _ring(table["ring"], where) if "ring" in table else None,
     )
+
+
+def _ring(table: object, where: str) -> Ring:
+    if not isinstance(table, Mapping) or set(table) != {"first_azimuth", "clockwise"}:
+        raise DragomanError(f"{where}: ring needs exactly first_azimuth and clockwise")
+    first, clockwise = table["first_azimuth"], table["clockwise"]
+    if not isinstance(first, int | float) or isinstance(first, bool) or not isinstance(clockwise, bool):
+        raise DragomanError(f"{where}: ring: first_azimuth must be degrees and clockwise true or false")
+    return Ring(float(first), clockwise)
 
 
 def _microphone(table: object, where: str) -> tuple[list[float], int]:
