@@ -21,6 +21,7 @@ from device.controls.display import Display
 from device.controls.earcons import RATE, Earcon
 from device.controls.leds import Leds
 from device.controls.panel import Panel
+from device.controls.pointer import ring
 from device.diagnostics import Diagnostics
 from device.ears import Ears
 from device.engines.registry import Engines
@@ -109,7 +110,8 @@ class Daemon:
             self.voice.player.start()
             rooms.callback(self.voice.player.close)
             pins = self.settings.controls.pins
-            self.leds = self._optional(rooms, "leds", lambda: Leds(self.settings.leds, pins))
+            azimuths = ring(self.settings.leds, self._ears.geometry)
+            self.leds = self._optional(rooms, "leds", lambda: Leds(self.settings.leds, pins, azimuths))
             self.display = self._optional(rooms, "display", lambda: Display(self.settings.display, pins))
             self.panel = rooms.enter_context(
                 Panel(
@@ -208,6 +210,8 @@ class Daemon:
 
     def _heard(self, heard: FrontendOutput) -> None:
         self._listening.beat()
+        if self.leds is not None:
+            self.leds.point(heard.azimuth, heard.confidence)
         deaf = self._muted or (self.voice.deafens and not self._ears.full_duplex)
         if heard.look is not None and self.controller.mode is Trigger.OPEN:
             self.interpreter.steer(self.settings.frontend.array.looks[heard.look].direction)

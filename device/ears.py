@@ -48,12 +48,13 @@ class Ears:
         alert: Callable[[str, str | None], None],
     ) -> None:
         self._settings, self._deliver, self._alert = settings, deliver, alert
-        self._geometry = array_geometry(settings.array)
+        self.geometry = array_geometry(settings.array)
+        """The array; None for a plain microphone."""
         self._denoiser = None
         if settings.noise.method == "gtcrn":
             self._denoiser = engines.folder(settings.noise.model) / "gtcrn.onnx"
         # Only what learns from the room needs to be told who talks.
-        learns = self._geometry is not None or settings.echo.enabled or settings.gain.enabled
+        learns = self.geometry is not None or settings.echo.enabled or settings.gain.enabled
         self._vad = engines.vad(endpoint) if learns else None
         self._rest = np.zeros(0, np.float32)
         self._frontend: Frontend | None = None
@@ -74,7 +75,7 @@ class Ears:
         """Take note of a device that was found: its rate and channels hold from here on."""
         known = self._frontend
         if known is None or known.channels != report.channels:
-            self._frontend = Frontend(self._settings, self._geometry, SAMPLE_RATE, report.channels, self._denoiser)
+            self._frontend = Frontend(self._settings, self.geometry, SAMPLE_RATE, report.channels, self._denoiser)
         self._resampler = None if report.rate == SAMPLE_RATE else Resampler(report.rate, SAMPLE_RATE, report.channels)
 
     def hear(self, block: NDArray[np.float32]) -> None:

@@ -133,10 +133,10 @@ class Utterance:
 
     @property
     def azimuth(self) -> float | None:
-        """The mean direction of the speech, in degrees from -180 to 180, where it was measured."""
+        """The mean direction of the speech, in degrees from 0 to 360, where it was measured."""
         if not self.azimuths:
             return None
-        return float(np.degrees(np.angle(np.mean(np.exp(1j * np.radians(self.azimuths))))))
+        return float(np.degrees(np.angle(np.mean(np.exp(1j * np.radians(self.azimuths)))))) % 360
 
     @property
     def begins(self) -> float:

@@ -233,6 +233,10 @@ class LedSettings(Section):
     """Of everything but plain LEDs."""
     power_pin: NumberOrName | None = None
     """An output that is switched on first: GPIO 5 on the ReSpeaker 4-Mic Array."""
+    first_azimuth: float | None = Field(default=None, ge=-360, le=360)
+    """Of a ring round the array: where its first light is; by default as the array's geometry says."""
+    clockwise: bool | None = None
+    """Whether the next light of the ring follows clockwise, seen from above."""
 
 
 class DisplaySettings(Section):

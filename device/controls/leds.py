@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 from device.config import LedSettings, Pins
 from device.controls.patterns import OFF, PATTERNS, Colour
 from device.controls.pins import open_factory
+from device.controls.pointer import Pointer
 from device.controls.spi import APA102_SPEED, WS2812_SPEED, SpiPort, apa102, ws2812
 from device.errors import DragomanError
 from device.events import State
@@ -114,12 +115,21 @@ class Leds:
     ----------
     settings, pins
         Which lights, and where pins come from.
+    azimuths
+        Of a ring: where each light is (see `device.controls.pointer.ring`); empty for any other lights.
     clock
         Seconds; decides the rhythm.
     """
 
-    def __init__(self, settings: LedSettings, pins: Pins, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: LedSettings,
+        pins: Pins,
+        azimuths: Sequence[float] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._clock = clock
+        self._pointer = Pointer(azimuths) if azimuths else None
         self._changed = threading.Condition()
         self._state = State.IDLE
         self._since = clock()
@@ -135,6 +145,16 @@ class Leds:
         with self._changed:
             if state is not self._state:
                 self._state, self._since = state, self._clock()
+                self._changed.notify()
+
+    def point(self, azimuth: float | None, confidence: float) -> None:
+        """Tell where somebody talks (degrees), or that it is not known; a ring shows it while it listens."""
+        if self._pointer is None:
+            return
+        with self._changed:
+            resting = self._pointer.resting
+            self._pointer.point(azimuth, confidence, self._clock())
+            if resting and not self._pointer.resting:
                 self._changed.notify()
 
     def close(self) -> None:
@@ -179,8 +199,12 @@ class Leds:
             with self._changed:
                 if self._closing:
                     return
-                pattern, time_in_state = PATTERNS[self._state], self._clock() - self._since
-            frame = pattern.frame(time_in_state, self._lights.count)
+                now = self._clock()
+                pattern = PATTERNS[self._state]
+                frame = pattern.frame(now - self._since, self._lights.count)
+                pointing = self._pointer is not None and self._state is State.LISTENING and not self._pointer.resting
+                if pointing and self._pointer is not None:
+                    frame = self._pointer.over(frame, now)
             if frame != shown:
                 try:
                     self._lights.show(frame)
@@ -190,4 +214,4 @@ class Leds:
                 shown = frame
             with self._changed:
                 if not self._closing and PATTERNS[self._state] is pattern:
-                    self._changed.wait(None if len(pattern.rhythm) == 1 else FRAME)
+                    self._changed.wait(None if len(pattern.rhythm) == 1 and not pointing else FRAME)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 
+from device.audio.array.geometry import load_geometry
 from device.audio.files import read_blocks
 from device.controls.pins import mock_factory, mock_press, mock_release
+from device.events import SAMPLE_RATE
 from tests.audio.pulse import until
+from tests.controls.test_pointer import frames, pixels
 from tests.e2e.test_daemon import fox, state, wait_ready, words
+from tools.simulate_room import Room, simulate
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.timeout(240)]
 
@@ -61,6 +66,37 @@ def test_light_is_steady_while_somebody_is_listened_to(start_here, furnished, li
     assert len(led.states) == changes
     mock_release(17)
     state(listener, "idle")
+
+
+def test_the_ring_of_lights_points_at_whoever_talks(start_here, configuration, listener, recordings, tmp_path):
+    """Two people round a simulated ReSpeaker 4-Mic Array, one after the other: from sound to light."""
+    path, said = fox(recordings)
+    geometry, speech = load_geometry("respeaker-4mic"), np.concatenate(list(read_blocks(path)))
+    pause = np.full((3 * SAMPLE_RATE, 4), 0.0, np.float32)
+    heard = [simulate(geometry, speech, Room(0.2, talker_azimuth=azimuth)).mixture for azimuth in (120.0, 240.0)]
+    soundfile.write(
+        tmp_path / "room.wav", np.concatenate([pause[:SAMPLE_RATE], heard[0], pause, heard[1], pause]), SAMPLE_RATE
+    )
+    ring = tmp_path / "spidev"
+    ring.touch()
+    configuration["audio"] = {"input": f"file:{tmp_path / 'room.wav'}", "output": "null"}
+    configuration["frontend"] = {"array": {"geometry": "respeaker-4mic"}}
+    configuration["leds"] = {"kind": "apa102", "count": 12, "spi": str(ring)}
+    configuration["directions"] = [{"source": "en", "targets": []}]
+    configuration["controls"]["trigger"] = "open"
+    start_here()
+    first, second = (message.json for message in listener.wait_on("transcript/final", count=2))
+    assert words(first["text"])[-5:] == words(second["text"])[-5:] == words(said)[-5:]
+    assert first["azimuth"] == pytest.approx(120, abs=10)
+    assert second["azimuth"] == pytest.approx(240, abs=10)
+    pointed = []
+    for frame in map(pixels, frames(ring.read_bytes(), 12)):
+        level = [sum(colour) for colour in frame]
+        if max(level) - sorted(level)[-2] > 300 and level.index(max(level)) not in pointed[-1:]:
+            pointed.append(level.index(max(level)))
+    # The first light of this board is at 30 degrees, and the next ones follow clockwise.
+    assert {9, 5} <= set(pointed)
+    assert pointed.index(9) < pointed.index(5)
 
 
 def test_lights_and_display_that_are_missing_are_a_problem_and_the_device_works(
