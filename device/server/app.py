@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -184,26 +184,38 @@ class GateKeeper:
         if path not in OPEN_PATHS and not self._gate.admits(request.headers, request.query):
             await _deny(scope, receive, send, error_response(401, "the key is missing or wrong"))
             return
+        try:
+            async with self._service.connection():
+                if scope["type"] == "http":
+                    await self._timely(scope, receive, send)
+                else:
+                    await self._app(scope, receive, send)
+        except ClientDisconnect:
+            log.debug("a client went before its request was whole")
+        except BusyError as error:
+            await _deny(scope, receive, send, response_for(error))
+
+    async def _timely(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose client reads and writes in time."""
         idle = self._service.settings.server.idle
+        begun = False
 
         async def timely_receive() -> Message:
             async with asyncio.timeout(idle):
                 return await receive()
 
         async def timely_send(message: Message) -> None:
+            nonlocal begun
+            begun = True
             async with asyncio.timeout(idle):
                 await send(message)
 
         try:
-            async with self._service.connection():
-                if scope["type"] == "http":
-                    await self._app(scope, timely_receive, timely_send)
-                else:
-                    await self._app(scope, receive, send)
+            await self._app(scope, timely_receive, timely_send)
         except TimeoutError:
             log.debug("a client neither read nor wrote for %g s", idle)
-        except BusyError as error:
-            await _deny(scope, receive, send, response_for(error))
+            if not begun:
+                await error_response(408, f"nothing came for {idle:g} s")(scope, receive, send)
 
 
 class _Head:

@@ -10,7 +10,7 @@ from device.server.service import BusyError
 
 CODES = {
     400: "InvalidRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed",
-    409: "Conflict", 411: "InvalidRequest", 413: "PayloadTooLarge", 415: "UnsupportedMediaType",
+    408: "RequestTimeout", 409: "Conflict", 411: "InvalidRequest", 413: "PayloadTooLarge", 415: "UnsupportedMediaType",
     429: "TooManyRequests", 500: "InternalServerError", 503: "ServiceUnavailable",
 }  # fmt: skip
 
@@ -28,7 +28,7 @@ def error_response(status: int, message: str, inner: str = "") -> JSONResponse:
     error: dict[str, object] = {"code": CODES.get(status, "Error"), "message": message}
     if inner:
         error["innerError"] = {"code": inner, "message": message}
-    headers = {"Retry-After": "1"} if status in {429, 503} else None
+    headers = {408: {"Connection": "close"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}.get(status)
     return JSONResponse({"error": error}, status, headers)
 
 

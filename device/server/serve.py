@@ -12,13 +12,12 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.http11 import Request
 
 from device.config import Settings, state_directory
 from device.engines.registry import Engines
 from device.errors import DragomanError
 from device.server.app import create_app
+from device.server.connections import HEAD_SIZE, WAITING, HttpProtocol, SocketProtocol
 
 log = logging.getLogger(__name__)
 
@@ -115,20 +114,13 @@ class Server:
             await asyncio.gather(batch, return_exceptions=True)
 
 
-class SpeechProtocol(WebSocketsSansIOProtocol):
-    """Lets the app end a connection whose client does not read: closing it would wait for that client."""
-
-    def handle_connect(self, event: Request) -> None:
-        """Hand the app the way to end the connection."""
-        super().handle_connect(event)
-        if hasattr(self, "scope"):
-            self.scope["state"]["abort"] = self.transport.abort
-
-
 def _uvicorn(app: object, settings: Settings, files: tuple[Path, Path] | None) -> uvicorn.Server:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        ws=SpeechProtocol,
+        http=HttpProtocol,
+        h11_max_incomplete_event_size=HEAD_SIZE,
+        limit_concurrency=settings.server.connections + WAITING,
+        ws=SocketProtocol,
         ws_max_size=settings.server.message_kb * 1024 + 4096,
         ws_per_message_deflate=False,
         ws_ping_interval=None,
