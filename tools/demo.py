@@ -28,7 +28,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from device.audio.files import WavWriter, write_wav
+from device.audio.wav import WavWriter, write_wav
 from device.config import Settings, load_settings
 from device.controls.pins import mock_press, mock_release
 from device.daemon import Daemon

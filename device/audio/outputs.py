@@ -13,8 +13,8 @@ import pyaudio
 
 from device.audio.capture import VANISHED_AFTER
 from device.audio.devices import Direction, choose, list_devices
-from device.audio.files import WavWriter
 from device.audio.portaudio import hurry, portaudio
+from device.audio.wav import WavWriter
 from device.errors import DragomanError
 from device.events import Samples
 

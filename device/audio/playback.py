@@ -16,11 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from device.audio.capture import FILE_PREFIX, FIRST_RETRY, LAST_RETRY, REPORT_EVERY
-from device.audio.files import WavWriter
 from device.audio.outputs import CLOCK_RATE, LOW, ClockOutput, DeviceOutput, Feed, Output, Tap
 from device.audio.portaudio import portaudio
 from device.audio.reports import AudioReport, Happening, OnReport, ignore
 from device.audio.resample import Resampler
+from device.audio.wav import WavWriter
 from device.config import AudioSettings
 from device.errors import DragomanError
 from device.events import Samples

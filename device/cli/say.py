@@ -52,7 +52,7 @@ def say(
 
 
 def _to_file(speaker: Synthesizer, text: str, path: Path) -> float:
-    from device.audio.files import WavWriter
+    from device.audio.wav import WavWriter
 
     with WavWriter(path, speaker.sample_rate) as writer:
         for samples in speaker.stream(text):

@@ -28,7 +28,7 @@ from device.errors import DragomanError, UsageError
 from device.events import SAMPLE_RATE, Error, Event, Samples, Speech, Translation
 
 if TYPE_CHECKING:
-    from device.audio.files import WavWriter
+    from device.audio.wav import WavWriter
 
 
 @click.command(short_help="Translate recordings, or lines of text.")
@@ -150,7 +150,8 @@ def _lines(stream: Iterable[bytes]) -> Iterator[str]:
 def _translate_files(
     settings: Settings, files: Sequence[Path], speak: Path | None, *, as_json: bool, realtime: bool
 ) -> int:
-    from device.audio.files import WavWriter, probe, read_blocks
+    from device.audio.files import probe, read_blocks
+    from device.audio.wav import WavWriter
     from device.engines.registry import Engines
     from device.interpreter import Interpreter
 

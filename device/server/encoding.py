@@ -12,8 +12,8 @@ from typing import Any, Final
 import av
 import numpy as np
 
-from device.audio.files import to_pcm16
 from device.audio.resample import Resampler
+from device.audio.wav import to_pcm16
 from device.errors import DragomanError
 from device.events import Samples
 from device.server.wave import wave_header

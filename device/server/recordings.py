@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from device.audio.files import AudioInfo, probe, read_blocks
+from device.audio.decoding import AudioInfo
+from device.audio.files import probe, read_blocks
 from device.config import Profanity
 from device.errors import DragomanError
 from device.events import Error, Event, Final, Samples

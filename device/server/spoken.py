@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from device.audio.files import to_pcm16
 from device.audio.resample import Resampler
+from device.audio.wav import to_pcm16
 from device.events import SAMPLE_RATE, Speech
 from device.server.wave import wave_header
 

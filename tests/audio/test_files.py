@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from device.audio.files import WavWriter, probe, read_blocks, read_multichannel, write_wav
+from device.audio.files import probe, read_blocks, read_multichannel
+from device.audio.wav import WavWriter, write_wav
 from device.errors import DragomanError
 
 RATE = 48_000
@@ -108,6 +109,35 @@ def test_eight_channels_at_96_khz_are_averaged_or_chosen_or_left_as_they_are(tmp
         heard(path, channel=8)
 
 
+@pytest.mark.parametrize("sides", [(1, -1), (1, -0.5), (0.2, -1), (1, 1, -1), (-1, 1, 1, 1, 1, 1, 1, -1)])
+def test_an_inverted_channel_takes_nothing_away(tmp_path, sides):
+    noise = 0.01 * np.random.default_rng(0).standard_normal((len(TONE), len(sides)))
+    soundfile.write(tmp_path / "inverted.wav", TONE[:, None] * sides + noise, RATE, subtype="FLOAT")
+    samples = heard(tmp_path / "inverted.wav")[500:-500]
+    expected = 0.3 / np.sqrt(2) * np.mean(np.abs(sides))
+    assert np.std(samples) == pytest.approx(expected, rel=0.05)
+    assert frequency(samples) == pytest.approx(440, abs=1)
+
+
+def test_inversion_that_comes_and_goes_makes_no_click(tmp_path):
+    sides = np.repeat([1.0, -1.0, 1.0], 2 * len(TONE))
+    sound = np.tile(TONE, 6)
+    soundfile.write(tmp_path / "wild.wav", np.stack([sound, sound * sides], 1), RATE, subtype="FLOAT")
+    samples = heard(tmp_path / "wild.wav")
+    assert np.abs(np.diff(samples)).max() < 1.3 * np.abs(np.diff(heard_mono(tmp_path, sound))).max()
+
+
+def heard_mono(tmp_path, sound):
+    soundfile.write(tmp_path / "mono.wav", sound, RATE, subtype="FLOAT")
+    return heard(tmp_path / "mono.wav")
+
+
+def test_channels_that_have_little_in_common_are_averaged_as_they_are(tmp_path):
+    stereo = 0.1 * np.random.default_rng(1).standard_normal((3 * RATE, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "wide.wav", stereo, RATE, subtype="FLOAT")
+    assert np.allclose(heard(tmp_path / "wide.wav"), heard_mono(tmp_path, stereo.mean(axis=1)), atol=1e-6)
+
+
 def test_many_channels_in_a_container_are_all_read(tmp_path):
     path = tmp_path / "stage.mka"
     sound = np.random.default_rng(0).integers(-9000, 9000, (4_800, 16)).astype("<i2")
@@ -154,6 +184,37 @@ def test_a_recording_cut_short_gives_what_is_there_and_says_so(tmp_path):
         assert len(warnings) == 1, name
         assert str(path) in warnings[0]
         assert "of 2.0 s" in warnings[0]
+
+
+@pytest.mark.parametrize("share", [0.999, 0.7, 0.3])
+@pytest.mark.parametrize("name", ["lossless.flac", "layer3.mp3", "vorbis.ogg", "opus.opus", "plain.mp3"])
+def test_a_compressed_recording_cut_short_says_so_and_a_whole_one_does_not(tmp_path, name, share):
+    path = tmp_path / name
+    noise = np.random.default_rng(2).standard_normal(3 * len(TONE)).astype(np.float32)
+    sound = np.tile(TONE, 3) + 0.05 * noise
+    if name == "plain.mp3":
+        # As streams are recorded: nothing at the beginning tells how long it is.
+        with av.open(str(path), "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as container:
+            stream = container.add_stream("libmp3lame", rate=RATE, layout="mono")
+            for at in range(0, len(sound), 1152):
+                frame = av.AudioFrame.from_ndarray(sound[None, at : at + 1152], format="fltp", layout="mono")
+                frame.sample_rate, frame.pts = RATE, at
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    else:
+        container, codec = FORMATS[name]
+        soundfile.write(path, sound, RATE, format=container, subtype=codec)
+    told = []
+    assert len(heard(path, on_warning=told.append)) == pytest.approx(96_000, abs=1000)
+    assert told == []
+    whole = path.read_bytes()
+    # Not between two of plain.mp3's frames, which all are as long: nobody can tell such an end.
+    path.write_bytes(whole[: int(share * len(whole)) - 7])
+    samples = heard(path, on_warning=told.append)
+    assert len(samples) > 0.15 * 96_000
+    (line,) = told
+    assert line.startswith(f"{path} is cut short or damaged: ")
+    assert f"{len(samples) / 16_000:.1f} s" in line
 
 
 @pytest.mark.parametrize("name", ["lossless.flac", "layer3.mp3", "opus.opus"])

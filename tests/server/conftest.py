@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from device.audio.files import to_pcm16
+from device.audio.wav import to_pcm16
 from device.config import load_settings
 from device.engines.routes import Route, reachable_targets
 from device.errors import DragomanError

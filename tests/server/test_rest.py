@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from device.audio.files import to_pcm16, write_wav
+from device.audio.wav import to_pcm16, write_wav
 from device.server.batch_store import BatchStore, Status
 from device.server.wave import wave_header
 from tests.support.engines import silence, speak

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.audio.files import to_pcm16
+from device.audio.wav import to_pcm16
 from device.server.encoding import _plain
 from device.server.wave import AudioFormatError, Format, WaveStream, wave_header
 

@@ -90,7 +90,8 @@ def test_speech_in_a_format_of_choice_is_heard_back(served, tmp_path, name):
 def as_wav(path: Path, out: Path) -> Path:
     import numpy as np
 
-    from device.audio.files import read_blocks, write_wav
+    from device.audio.files import read_blocks
+    from device.audio.wav import write_wav
 
     write_wav(out, np.concatenate(list(read_blocks(path))), 16_000)
     return out
