@@ -36,6 +36,7 @@ COMMANDS = {
         "config": "Show or check the configuration.",
         "tls": "Make certificates for the server.",
         "doctor": "Find out what is missing or wrong on this machine.",
+        "update": "Update program and models, and go back.",
     },
 }
 """Every command by section, with its line in ``dragoman --help``; the module of that name has the command."""

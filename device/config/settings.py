@@ -381,6 +381,17 @@ class TextSettings(Section):
     """How terms are translated, by pair of languages: ``{"en>pt": {"gateway": "porta de ligação"}}``."""
 
 
+class UpdateSettings(Section):
+    """Signed updates (``dragoman update``)."""
+
+    key_file: UserPath = Path("/etc/dragoman/update.pub")
+    """The owner's public keys in minisign's format; without the file no update is taken."""
+    source: str | None = None
+    """A folder, or an http address, where ``dragoman update`` looks."""
+    health_timeout: float = Field(default=600, ge=10, le=3600)
+    """Seconds that a new version has to become ready, and again for its health check."""
+
+
 class LogSettings(Section):
     """What the daemon writes to its log (never what people said)."""
 
@@ -406,6 +417,7 @@ class Settings(Section):
     mqtt: MqttSettings = MqttSettings()
     server: ServerSettings = ServerSettings()
     text: TextSettings = TextSettings()
+    update: UpdateSettings = UpdateSettings()
     log: LogSettings = LogSettings()
     state_directory: UserPath | None = None
     """Durable state; by default ``$STATE_DIRECTORY``, else the user's state folder."""

@@ -1,0 +1,164 @@
+"""Restarts the service on a new version and finds out whether the version is any good."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from device.errors import DragomanError
+
+SERVICE = "dragoman.service"
+USER, GROUPS = "dragoman", ("audio", "gpio", "spi", "i2c")
+STATE = Path("/var/lib/dragoman")
+BOOTED = Path("/run/systemd/system")
+"""Is there while systemd runs the machine (sd_booted(3))."""
+STEADY = 20.0
+"""Seconds that the service must stay up after it said that it is ready."""
+
+
+class Health:
+    """The service, and the doctor's opinion.
+
+    Parameters
+    ----------
+    limit
+        Seconds for the service to become ready, and again for the doctor.
+    steady
+        Seconds that the service must stay up.
+    booted
+        The folder that tells whether there is a service manager to ask; without one only the doctor is asked.
+    own_models
+        The settings name a folder for models, which then has no versions.
+    """
+
+    def __init__(
+        self, limit: float, *, steady: float = STEADY, booted: Path = BOOTED, own_models: bool = False
+    ) -> None:
+        self._limit, self._steady, self._booted = limit, steady, booted
+        self._own_models = own_models
+
+    def restart(self) -> str | None:
+        """Restart the service where it is wanted, and return what went wrong; the service says when it is ready."""
+        if not self._is_wanted():
+            return None
+        self._systemctl("daemon-reload")
+        self._systemctl("reset-failed", SERVICE)
+        try:
+            done = self._systemctl("restart", SERVICE)
+        except subprocess.TimeoutExpired:
+            return f"the service was not ready after {self._limit:.0f} s"
+        if done.returncode:
+            return "the service did not start (journalctl -u dragoman)"
+        return None
+
+    def check(self, code: Path, models: Path, before: Iterable[str]) -> str | None:
+        """Return what is worse than ``before`` with the running version; None when it is well."""
+        if self._is_wanted() and (fault := self._stays_up()):
+            return fault
+        try:
+            now = self.problems(code, models)
+        except DragomanError as error:
+            return str(error)
+        if worse := sorted(set(now) - set(before)):
+            return f"the health check finds what was not so before: {'; '.join(now[check] for check in worse)}"
+        return None
+
+    def problems(self, code: Path, models: Path) -> dict[str, str]:
+        """Return what the doctor of a version calls a problem, by check.
+
+        Raises
+        ------
+        DragomanError
+            The doctor itself cannot be run.
+        """
+        try:
+            done = self.call(code, models, "doctor", "--json", timeout=self._limit)
+        except subprocess.TimeoutExpired:
+            raise DragomanError(f"the health check had not ended after {self._limit:.0f} s") from None
+        except OSError as error:
+            raise DragomanError(f"the health check cannot be run: {error.strerror}") from None
+        findings = [_finding(line) for line in done.stdout.splitlines()]
+        if done.returncode not in {0, 1} or not findings or not all(findings):
+            last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+            raise DragomanError(f"the health check failed: {last[:300]}")
+        return {str(item["check"]): str(item["text"]) for item in findings if item["status"] == "problem"}
+
+    def call(
+        self, code: Path, models: Path, *arguments: str, timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a version's command as the service's user, with the given set of models."""
+        own = {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "LANG": "C.UTF-8",
+            "LG_WD": "/tmp",
+        }
+        if not self._own_models:
+            own["DRAGOMAN_MODELS"] = str(models)
+        user: dict[str, Any] = {}
+        if os.geteuid() == 0 and _exists(USER):
+            user = {"user": USER, "group": USER, "extra_groups": [name for name in GROUPS if _exists(name, group=True)]}
+            own |= {"HOME": str(STATE), "STATE_DIRECTORY": str(STATE), "XDG_CACHE_HOME": "/var/cache/dragoman"}
+        else:
+            own["HOME"] = os.environ.get("HOME", "/")
+        return subprocess.run(
+            [code / "bin" / "dragoman", *arguments],
+            env=own,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            **user,
+        )
+
+    def _is_wanted(self) -> bool:
+        """Whether a service manager runs, and was told to run the service."""
+        if not self._booted.is_dir() or shutil.which("systemctl") is None:
+            return False
+        return self._systemctl("is-enabled", "--quiet", SERVICE).returncode == 0
+
+    def _stays_up(self) -> str | None:
+        end = time.monotonic() + self._steady
+        while True:
+            if self._systemctl("is-active", "--quiet", SERVICE).returncode:
+                return "the service does not stay up (journalctl -u dragoman)"
+            if (left := end - time.monotonic()) <= 0:
+                return None
+            time.sleep(min(1.0, left))
+
+    def _systemctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["systemctl", "--no-ask-password", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=self._limit,
+            check=False,
+        )
+
+
+def _finding(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and {"check", "status", "text"} <= set(found) else {}
+
+
+def _exists(name: str, *, group: bool = False) -> bool:
+    import grp
+
+    try:
+        (grp.getgrnam if group else pwd.getpwnam)(name)
+    except KeyError:
+        return False
+    return True

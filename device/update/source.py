@@ -1,0 +1,68 @@
+"""Where updates come from: a folder, such as a USB stick, or an http address of the owner's own."""
+
+from __future__ import annotations
+
+import platform
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from device.errors import DragomanError
+from device.update.bundle import SUFFIX, opened
+from device.update.manifest import Manifest
+from device.update.minisign import PublicKey
+
+TIMEOUT = 30
+"""Seconds without a byte after which an address is given up."""
+
+
+@contextmanager
+def reading(place: str) -> Iterator[IO[bytes]]:
+    """Open a bundle that is a file or lies at an address.
+
+    Raises
+    ------
+    DragomanError
+        It cannot be read.
+    """
+    try:
+        with _opened(place) as stream:
+            yield stream
+    except urllib.error.HTTPError as error:
+        raise DragomanError(f"{place}: {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise DragomanError(f"{place}: {error.reason}") from None
+    except OSError as error:
+        raise DragomanError(f"{error.filename or place}: {error.strerror or error}") from None
+
+
+def candidates(source: str) -> list[str]:
+    """Return where bundles may be: every ``*.update`` of a folder, or at an address one for each kind."""
+    if _is_address(source):
+        base = source.rstrip("/")
+        return [f"{base}/dragoman-{name}{SUFFIX}" for name in (platform.machine(), "models")]
+    folder = Path(source).expanduser()
+    if folder.is_file():
+        return [str(folder)]
+    if not folder.is_dir():
+        raise DragomanError(f"{source} is no folder: is the stick plugged in?")
+    return [str(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+
+
+def look(place: str, keys: Sequence[PublicKey]) -> Manifest:
+    """Return the verified manifest of a bundle, reading no further than that."""
+    with reading(place) as stream, opened(stream, keys) as bundle:
+        return bundle.manifest
+
+
+def _is_address(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
+
+
+def _opened(place: str) -> IO[bytes]:
+    if _is_address(place):
+        return cast("IO[bytes]", urllib.request.urlopen(place, timeout=TIMEOUT))
+    return Path(place).open("rb")

@@ -1,0 +1,349 @@
+"""Installs a release, tries it, and keeps it or goes back.
+
+Killed or unplugged at any moment, `Updater.finish` goes on where it stopped: what was not tried yet is thrown away,
+what was on trial is checked again, and what failed or could not be decided in `TRIES` starts is undone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from device.errors import DragomanError
+from device.modelstore.files import free_bytes, human, sha256_of
+from device.update.bundle import Bundle, opened
+from device.update.health import Health
+from device.update.home import (
+    CURRENT,
+    GOOD,
+    NOT_COPIED,
+    PREVIOUS,
+    Home,
+    Pending,
+    Phase,
+    State,
+    link_or_copy,
+    link_tree,
+    sync_all,
+)
+from device.update.manifest import NAME, Entry, Manifest, read
+from device.update.minisign import PublicKey
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+"""Starts of the machine within which a trial must be decided."""
+ROOM = 64_000_000
+"""Bytes that an update leaves free."""
+
+
+class UpdateFailedError(DragomanError):
+    """The new version failed its health check; the old one runs again."""
+
+
+class Updater:
+    """Changes what is installed.
+
+    Parameters
+    ----------
+    home
+        The versions.
+    health
+        Restarts and judges them.
+    say
+        Receives a line about each step.
+    """
+
+    def __init__(self, home: Home, health: Health, say: Callable[[str], None] = log.info) -> None:
+        self.home, self.health, self._say = home, health, say
+
+    def apply(self, stream: IO[bytes], keys: Sequence[PublicKey], *, force: bool = False) -> Manifest:
+        """Install a bundle, and return what it was.
+
+        Parameters
+        ----------
+        force
+            Take also what is older than what was installed before, the same, or failed before.
+
+        Raises
+        ------
+        UpdateFailedError
+            It was installed, failed its health check, and was taken back.
+        DragomanError
+            It is not signed by the owner, not for this machine, older, or damaged; nothing has changed.
+        """
+        with self.home.locked():
+            self._finish()
+            with opened(stream, keys) as bundle:
+                self.refuse(bundle.manifest, force=force)
+                self._say(f"unpacking {title(bundle.manifest)}")
+                code, models = self._stage(bundle)
+            self._trial(self._add(bundle.manifest, code, models), bundle.manifest)
+            return bundle.manifest
+
+    def adopt(self, tree: Path) -> Manifest:
+        """Install a version that lies unpacked in a folder, as the Debian package brings it.
+
+        The package manager has checked it; it may be older. The first version of all needs no health check.
+        """
+        manifest = read(tree)
+        with self.home.locked():
+            self._finish()
+            current = self.home.manifest(CURRENT)
+            if current is not None and current.encode() == manifest.encode():
+                return manifest
+            code = self.home.fresh_staging() / "code"
+            link_tree(tree, code)
+            self._trial(self._add(manifest, code, None), manifest)
+            return manifest
+
+    def rollback(self) -> str:
+        """Go back to the version before, which gets its trial as any other, and return its name."""
+        with self.home.locked():
+            self._finish()
+            number = self.home.generation(PREVIOUS)
+            if number is None or number == self.home.generation(GOOD):
+                raise DragomanError("there is no previous version to go back to")
+            manifest = read(self.home.code(number))
+            self._trial(number, manifest, is_rollback=True)
+            return manifest.version
+
+    def finish(self) -> str:
+        """Go on with, or undo, an update that was interrupted, and say what was done."""
+        with self.home.locked():
+            return self._finish()
+
+    def refuse(self, manifest: Manifest, *, force: bool = False) -> None:
+        """Raise `DragomanError` where a release is not for this machine, or not newer than what there was."""
+        if manifest.machine not in {platform.machine(), "any"}:
+            raise DragomanError(f"{title(manifest)} is for {manifest.machine}, and this is {platform.machine()}")
+        if force:
+            return
+        state = self.home.state()
+        newest = state.highest.get(manifest.kind, 0)
+        if manifest.serial == newest:
+            raise DragomanError(f"{title(manifest)} was installed already")
+        if manifest.serial < newest:
+            raise DragomanError(f"{title(manifest)} is older than what was installed already ({newest})")
+        if manifest.serial in state.failed:
+            raise DragomanError(f"{title(manifest)} failed its health check before")
+
+    # --- making a generation ---
+
+    def _stage(self, bundle: Bundle) -> tuple[Path | None, Path | None]:
+        """Unpack a bundle and return the folders of its program and its models, each complete."""
+        manifest = bundle.manifest
+        staging = self.home.fresh_staging()
+        need = sum(entry.size for entry in manifest.files.values()) + ROOM
+        if need > (free := free_bytes(staging)):
+            raise DragomanError(
+                f"the update needs {human(need)}, and {human(free)} are free on the disk of {self.home.path}"
+            )
+        blobs = staging / "files"
+        blobs.mkdir()
+        bundle.unpack(blobs)
+        self._borrow(manifest, blobs)
+        code = _arrange(manifest.code, blobs, staging / "code") if manifest.code else None
+        models = _arrange(manifest.models, blobs, staging / "models") if manifest.models else None
+        if code is not None:
+            (code / NAME).write_bytes(manifest.encode())
+        shutil.rmtree(blobs)
+        return code, models
+
+    def _borrow(self, manifest: Manifest, blobs: Path) -> None:
+        """Take files that the bundle leaves out from the version that runs, if it still has their bytes."""
+        missing = {name: entry for name, entry in manifest.files.items() if not (blobs / name).exists()}
+        if missing and (current := self.home.manifest(CURRENT)) is not None:
+            folder = self.home.path.joinpath(CURRENT, "code").resolve()
+            for path, entry in current.code.items():
+                if entry.link is None and entry.blob in missing and sha256_of(folder / path) == entry.sha256:
+                    link_or_copy(folder / path, blobs / entry.blob)
+                    del missing[entry.blob]
+        if missing:
+            raise DragomanError(
+                f"the update leaves out {len(missing)} file{'s' * (len(missing) != 1)} that this machine lacks:"
+                " take the full one"
+            )
+
+    def _add(self, manifest: Manifest, code: Path | None, models: Path | None) -> int:
+        """Make a generation of a staged program, or the one that runs, and staged models; return its number."""
+        home = self.home
+        good = home.generation(GOOD)
+        if code is not None:
+            place = home.add_version(code, f"{manifest.version}-{manifest.serial}")
+        elif good is None:
+            raise DragomanError("these are models alone, and no program is installed")
+        else:
+            place = home.code(good)
+        number = home.next_generation()
+        home.add_generation(number, place, self._model_set(number, good, place, models))
+        return number
+
+    def _model_set(self, number: int, good: int | None, code: Path, models: Path | None) -> Path:
+        """Make a set of models from the one in use and what an update brings."""
+        sets = self.home.model_sets
+        target = sets / str(number)
+        shutil.rmtree(target, ignore_errors=True)
+        sets.mkdir(parents=True, exist_ok=True)
+        old = self.home.models(good) if good is not None else None
+        if old is not None and old.is_dir():
+            link_tree(old, target, ignore=NOT_COPIED)
+        else:
+            target.mkdir()
+            status = sets.parent.stat()
+            if os.geteuid() == 0:
+                os.chown(target, status.st_uid, status.st_gid)
+                os.chown(sets, status.st_uid, status.st_gid)
+        if models is not None:
+            self._import(code, models, target)
+        sync_all(target)
+        return target
+
+    def _import(self, code: Path, models: Path, target: Path) -> None:
+        entries = models / "catalogue.d"
+        if entries.is_dir():
+            owner = target.stat()
+            (target / "catalogue.d").mkdir(exist_ok=True)
+            for entry in entries.iterdir():
+                new = target / "catalogue.d" / entry.name
+                new.unlink(missing_ok=True)
+                shutil.copy(entry, new)
+            if os.geteuid() == 0:
+                for path in (target / "catalogue.d", *(target / "catalogue.d").iterdir()):
+                    os.chown(path, owner.st_uid, owner.st_gid)
+        done = self.health.call(code, target, "models", "import", str(models))
+        if done.returncode:
+            raise DragomanError(f"the update's models cannot be used: {done.stderr.strip()[-300:]}")
+
+    # --- trying it ---
+
+    def _trial(self, number: int, manifest: Manifest, *, is_rollback: bool = False) -> None:
+        """Switch to a generation, and decide.
+
+        Raises
+        ------
+        UpdateFailedError
+            It is worse than the one before, which runs again.
+        """
+        home = self.home
+        good = home.generation(GOOD)
+        pending = Pending(number, title(manifest), manifest.serial, manifest.kind, is_rollback=is_rollback)
+        if good is None:
+            home.point(GOOD, number)
+            home.point(CURRENT, number)
+            self._keep(pending)
+            return
+        pending.before = self._before(good)
+        home.set_pending(pending)
+        home.point(CURRENT, number)
+        self._decide(pending)
+
+    def _before(self, good: int) -> list[str]:
+        """Return what the health check complains about already, which no update can be blamed for."""
+        try:
+            return sorted(self.health.problems(self.home.code(good), self.home.models(good)))
+        except DragomanError as error:
+            self._say(f"{error} (before the update)")
+            return []
+
+    def _decide(self, pending: Pending) -> None:
+        number = pending.generation
+        self._say(f"trying {pending.was}")
+        fault = self.health.restart() or self.health.check(
+            self.home.code(number), self.home.models(number), pending.before
+        )
+        if fault is None:
+            self._keep(pending)
+            self._say(f"{pending.was} is installed")
+            return
+        self._take_back(pending, fault)
+        raise UpdateFailedError(f"{pending.was} was taken back: {fault}")
+
+    def _keep(self, pending: Pending) -> None:
+        """Make what is on trial the good one."""
+        home = self.home
+        state = home.state()
+        state.highest[pending.kind] = max(state.highest.get(pending.kind, 0), pending.serial)
+        home.set_state(_now(state, "rolled back" if pending.is_rollback else "installed", pending.was))
+        good = home.generation(GOOD)
+        if good is not None and good != pending.generation:
+            home.point(PREVIOUS, good)
+        home.point(GOOD, pending.generation)
+        home.set_pending(None)
+        home.prune()
+
+    def _take_back(self, pending: Pending, fault: str) -> None:
+        """Run the good one again."""
+        home = self.home
+        log.error("%s: %s; the version before runs again", pending.was, fault)
+        state = home.state()
+        if not pending.is_rollback:
+            state.failed = [*state.failed[-19:], pending.serial]
+        home.set_state(_now(state, "failed", f"{pending.was}: {fault}"))
+        good = home.generation(GOOD)
+        assert good is not None
+        home.point(CURRENT, good)
+        if again := self.health.restart():
+            log.error("the version before: %s", again)
+        home.set_pending(None)
+        home.prune()
+
+    def _finish(self) -> str:
+        home = self.home
+        pending = home.pending()
+        phase = home.phase()
+        done = "nothing was left to do"
+        if (good := home.generation(GOOD)) is not None and home.generation(CURRENT) is None:
+            home.point(CURRENT, good)
+        if phase is Phase.TRIAL and pending is not None:
+            pending.tries += 1
+            home.set_pending(pending)
+            done = self._go_on(pending)
+        elif phase is Phase.READY and pending is not None:
+            home.set_pending(None)
+            self.health.restart()
+            done = f"{pending.was} had not been switched to, and was thrown away"
+        elif pending is not None:
+            home.set_pending(None)
+        if home.exists():
+            home.prune()
+        return done
+
+    def _go_on(self, pending: Pending) -> str:
+        if pending.tries > TRIES:
+            self._take_back(pending, f"not decided after {TRIES} starts")
+            return f"{pending.was} was taken back"
+        try:
+            self._decide(pending)
+        except UpdateFailedError as error:
+            return str(error)
+        return f"{pending.was} is installed"
+
+
+def title(manifest: Manifest) -> str:
+    """Return what people call a release."""
+    return f"{'' if manifest.code else 'models '}{manifest.version} ({manifest.serial})"
+
+
+def _arrange(entries: Mapping[str, Entry], blobs: Path, folder: Path) -> Path:
+    """Give files their paths."""
+    folder.mkdir()
+    for path, entry in entries.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if entry.link is not None:
+            target.symlink_to(entry.link)
+        else:
+            link_or_copy(blobs / entry.blob, target)
+    return folder
+
+
+def _now(state: State, result: str, text: str) -> State:
+    state.result, state.text, state.time = result, text, datetime.now(UTC).isoformat(timespec="seconds")
+    return state
