@@ -27,6 +27,7 @@ from device.audio.resample import Resampler
 from device.config import AudioSettings
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
+from device.wording import counted
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,9 +79,27 @@ def open_capture(
 
     The parameters are those of `Capture`.
     """
-    if isinstance(settings.input, str) and settings.input.startswith(FILE_PREFIX):
+    if _is_file(settings):
         return FileCapture(settings, on_block, on_event, mix=mix)
     return Capture(settings, on_block, on_event, mix=mix)
+
+
+def require_microphone(settings: AudioSettings) -> None:
+    """Make sure that there is something to listen to now, for a command that need not wait until there is.
+
+    Raises
+    ------
+    DragomanError
+        There is no such microphone, or no such recording that stands in for one.
+    """
+    if _is_file(settings):
+        probe(str(settings.input).removeprefix(FILE_PREFIX))
+    else:
+        choose(list_devices(), settings.input, Direction.INPUT)
+
+
+def _is_file(settings: AudioSettings) -> bool:
+    return isinstance(settings.input, str) and settings.input.startswith(FILE_PREFIX)
 
 
 class _Outlet:
@@ -239,7 +258,7 @@ class Capture:
             rate = settings.rate or device.rate
             channels = settings.channels or device.capture_channels
             if channels > device.inputs:
-                return f"the microphone {device.name!r} has {device.inputs} channels, not {channels}"
+                return f"the microphone {device.name!r} has {counted(device.inputs, 'channel')}, not {channels}"
             self._intake = _Intake(max(4, round(QUEUE_SECONDS / settings.block)))
             self._stream = portaudio.open(
                 self._release,
@@ -255,11 +274,11 @@ class Capture:
             return str(error)
         except (OSError, ValueError) as error:
             why = error.args[-1] if error.args else error
-            return f"the microphone {device.name!r} refuses {channels} channels at {rate} Hz: {why}"
+            return f"the microphone {device.name!r} refuses {counted(channels, 'channel')} at {rate} Hz: {why}"
         self._device, self.rate, self.channels = device, rate, channels
         self._outlet.set_rate(rate)
         self._clock.restart()
-        text = f"listening to {device.name!r}: {channels} channels at {rate} Hz"
+        text = f"listening to {device.name!r}: {counted(channels, 'channel')} at {rate} Hz"
         self._on_event(AudioReport(kind=Happening.FOUND, text=text, device=device.name, rate=rate, channels=channels))
         return None
 
@@ -348,7 +367,7 @@ class Capture:
             return
         count, seconds = self._pending_overruns, self._pending_lost
         self._pending_overruns, self._pending_lost, self._reported = 0, 0.0, now
-        text = f"the microphone was not heard in time: {seconds:.2f} s lost in {max(1, count)} overruns"
+        text = f"the microphone was not heard in time: {seconds:.2f} s lost in {counted(max(1, count), 'overrun')}"
         name = self._device.name if self._device else ""
         self._on_event(AudioReport(kind=Happening.OVERRUN, text=text, device=name, count=count, seconds=seconds))
 
@@ -407,7 +426,7 @@ class FileCapture:
         stopping = self._stopping
         outlet = _Outlet(self._on_block, self._mix)
         outlet.set_rate(self.rate)
-        text = f"listening to {self._path}: {self.channels} channels at {self.rate} Hz"
+        text = f"listening to {self._path}: {counted(self.channels, 'channel')} at {self.rate} Hz"
         self._report(Happening.FOUND, text)
         began = time.monotonic()
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from device.audio.endings import is_part_of_mp3_frame, is_unfinished_ogg
 from device.errors import DragomanError
+from device.wording import counted
 
 Warn = Callable[[str], None]
 """Receives one line about a recording that could be read only in part."""
@@ -243,9 +244,10 @@ def _promised_bytes(head: bytes) -> int | None:
 
 def _check(info: AudioInfo) -> None:
     if info.rate not in _RATES:
-        raise DragomanError(f"{info.path} says that it has {info.rate} samples a second: its header is damaged")
+        rate = counted(info.rate, "sample")
+        raise DragomanError(f"{info.path} says that it has {rate} a second: its header is damaged")
     if info.channels not in _CHANNELS:
-        raise DragomanError(f"{info.path} says that it has {info.channels} channels: its header is damaged")
+        raise DragomanError(f"{info.path} says that it has {counted(info.channels, 'channel')}: its header is damaged")
 
 
 def _why(head: bytes) -> str:

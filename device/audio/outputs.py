@@ -17,6 +17,7 @@ from device.audio.portaudio import hurry, portaudio
 from device.audio.wav import WavWriter
 from device.errors import DragomanError
 from device.events import Samples
+from device.wording import counted
 
 CLOCK_RATE = 24_000
 """Sample rate of the outputs without a device; no voice of the catalogue has a higher one."""
@@ -177,7 +178,7 @@ class DeviceOutput:
             self.latency = self._stream.get_output_latency()
         except (OSError, ValueError) as error:
             why = error.args[-1] if error.args else error
-            what = f"{self.channels} channels at {self.rate} Hz"
+            what = f"{counted(self.channels, 'channel')} at {self.rate} Hz"
             raise DragomanError(f"the speaker {self.name!r} refuses {what}: {why}") from None
         self._opened = time.monotonic()
 

@@ -24,6 +24,7 @@ from device.audio.wav import WavWriter
 from device.config import AudioSettings
 from device.errors import DragomanError
 from device.events import Samples
+from device.wording import counted
 
 _LOG = logging.getLogger(__name__)
 
@@ -301,7 +302,7 @@ class Player:
             self._output, self._feed = output, feed
         self._needed = time.monotonic()
         if self._lost or not self._retry:
-            text = f"speaking through {output.name!r}: {output.channels} channels at {output.rate} Hz"
+            text = f"speaking through {output.name!r}: {counted(output.channels, 'channel')} at {output.rate} Hz"
             self._report(Happening.FOUND, text, output)
         self._lost, self._retry = False, FIRST_RETRY
 
@@ -356,7 +357,7 @@ class Player:
             self._report(Happening.DROPPED, f"{seconds:.1f} s of speech not played: {why}", None, seconds=seconds)
         if self._underruns:
             count, self._underruns = self._underruns, 0
-            self._report(Happening.UNDERRUN, f"the speaker paused {count} times", self._output, count=count)
+            self._report(Happening.UNDERRUN, f"the speaker paused {counted(count, 'time')}", self._output, count=count)
 
     def _report(
         self, kind: Happening, text: str, output: Output | None, *, count: int = 0, seconds: float = 0.0

@@ -134,11 +134,14 @@ class Captioner:
         self._shown_until = 0.0
         self.cues: list[Cue] = []
         self.failed = False
+        self.heard = False
+        """Whether anybody said anything."""
 
     def __call__(self, event: Event) -> None:
         """Hear one event of the conversation."""
         if isinstance(event, Final):
             self._final, self._translation = event, None
+            self.heard = True
         elif isinstance(event, Translation):
             self._translation = event
         elif isinstance(event, Error):
@@ -219,9 +222,12 @@ def _hear_file(settings: Settings, file: Path | None, sink: Captioner) -> None:
                 bars.update(bar, completed=fed / SAMPLE_RATE)
         finally:
             interpreter.close()
+    if not (sink.heard or sink.failed):
+        complain(f"{file}: no speech was found")
 
 
 def _hear_microphone(settings: Settings, sink: Captioner) -> None:
+    from device.audio.capture import require_microphone
     from device.daemon import Daemon
 
     settings = settings.model_copy(
@@ -233,5 +239,6 @@ def _hear_microphone(settings: Settings, sink: Captioner) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    require_microphone(settings.audio)
     with Daemon(settings, [sink]):
         stopping.wait()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from device.config import Pins, Settings, state_directory
 from device.errors import DragomanError
+from device.wording import counted
 
 if TYPE_CHECKING:
     from device.modelstore.catalogue import Model
@@ -173,7 +174,7 @@ def sound(settings: Settings) -> Iterator[Finding]:
                 yield _problem(name, str(error), _sound_remedy(direction))
             continue
         channels = chosen.channels(direction)
-        yield _ok(name, f"{chosen.name} ({channels} {'channel' if channels == 1 else 'channels'}, {chosen.rate} Hz)")
+        yield _ok(name, f"{chosen.name} ({counted(channels, 'channel')}, {chosen.rate} Hz)")
 
 
 def hearing(settings: Settings) -> Iterator[Finding]:
@@ -281,7 +282,7 @@ def checksums(settings: Settings) -> Iterator[Finding]:
     if damaged:
         yield _problem("checksums", f"{', '.join(damaged)}: damaged", f"dragoman models pull {' '.join(damaged)}")
     elif needed:
-        yield _ok("checksums", f"all bytes of {len(needed)} models are right")
+        yield _ok("checksums", f"every byte of {counted(len(needed), 'model')} is right")
 
 
 def heat(_settings: Settings) -> Iterator[Finding]:

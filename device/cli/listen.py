@@ -26,6 +26,7 @@ def listen(
 
     Space begins and ends a turn with --push-to-talk, 1 and 2 choose the direction, q ends. Nothing is published.
     """
+    from device.audio.capture import require_microphone
     from device.controls.keyboard import Key, Keyboard
     from device.daemon import Daemon
 
@@ -44,6 +45,7 @@ def listen(
             ),
         }
     )
+    require_microphone(settings.audio)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -25,7 +25,7 @@ from device.cli.common import (
 )
 from device.config import DirectionSettings, Settings
 from device.errors import DragomanError, UsageError
-from device.events import SAMPLE_RATE, Error, Event, Samples, Speech, Translation
+from device.events import SAMPLE_RATE, Error, Event, Final, Samples, Speech, Translation
 
 if TYPE_CHECKING:
     from device.audio.wav import WavWriter
@@ -169,6 +169,7 @@ def _translate_files(
         stack.enter_context(captions)
         bars = stack.enter_context(progress(hidden=realtime or as_json))
         for info in infos:
+            printer.answered = False
             bar = bars.add_task(info.path.name, total=info.duration)
             with printer.reporting(info.path):
                 interpreter = Interpreter(engines, settings, printer)
@@ -183,6 +184,8 @@ def _translate_files(
                         bars.update(bar, completed=seconds)
                 finally:
                     interpreter.close()
+                if not printer.answered:
+                    complain(f"{info.path}: no speech was found")
     return int(printer.failed)
 
 
@@ -205,6 +208,8 @@ class _Printer:
         self._captions, self._name_files = captions, name_files
         self.voice: WavWriter | None = None
         self.failed = False
+        self.answered = False
+        """Whether this recording brought words, or a reason why not."""
 
     @contextmanager
     def reporting(self, file: Path) -> Iterator[None]:
@@ -219,6 +224,8 @@ class _Printer:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Error):
             self.failed = True
+        if isinstance(event, Final | Error):
+            self.answered = True
         if isinstance(event, Speech) and self.voice is not None:
             try:
                 self.voice.append(event.samples, event.sample_rate)

@@ -12,6 +12,8 @@ import soundfile
 from click.testing import CliRunner
 
 from device.cli.caption import Captioner, caption
+from device.cli.listen import listen
+from device.errors import DragomanError
 from device.events import Final, Translation, UtteranceEnded
 from device.text.captions import CaptionStyle
 from tests.audio.pulse import virtual_mic
@@ -55,6 +57,24 @@ def test_mistakes_are_told(arguments, hint):
     answer = CliRunner().invoke(caption, arguments)
     assert answer.exit_code
     assert hint in str(answer.exception)
+
+
+@pytest.mark.parametrize("command", [caption, listen])
+def test_without_a_microphone_it_says_so_and_does_not_wait(command, monkeypatch):
+    monkeypatch.setattr("device.audio.capture.list_devices", list)
+    answer = CliRunner().invoke(command, [])
+    assert isinstance(answer.exception, DragomanError)
+    assert str(answer.exception) == "there is no microphone: the system has no audio input device"
+
+
+@pytest.mark.models
+def test_a_recording_without_speech_gets_no_captions_and_a_line_that_says_so(model_dir, tmp_path):
+    for model in ("asr-moonshine-tiny-en", "vad-silero"):
+        model_dir(model)
+    soundfile.write(tmp_path / "quiet.wav", [0.0] * 32000, 16000)
+    answer = CliRunner().invoke(caption, [str(tmp_path / "quiet.wav"), "--from", "en"])
+    assert (answer.exit_code, answer.stdout.strip()) == (0, "")
+    assert answer.stderr == f"dragoman: {tmp_path / 'quiet.wav'}: no speech was found\n"
 
 
 @pytest.mark.models

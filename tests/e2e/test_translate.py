@@ -155,7 +155,17 @@ def test_what_is_no_speech_gives_no_text(kind, fox, tmp_path):
     else:
         soundfile.write(tmp_path / "x.wav", sound, 16000)
     done = dragoman("translate", tmp_path / "x.wav", "--to", "pt", "--json")
-    assert (done.returncode, done.out, done.err) == (0, "", "")
+    assert (done.returncode, done.out) == (0, "")
+    assert done.err == f"dragoman: {tmp_path / 'x.wav'}: no speech was found\n"
+
+
+def test_stereo_with_an_inverted_channel_gives_the_same_words(fox, tmp_path):
+    path, said = fox
+    sound, rate = soundfile.read(path)
+    soundfile.write(tmp_path / "inverted.wav", np.stack([sound, -sound], axis=1), rate)
+    done = dragoman("translate", tmp_path / "inverted.wav", "--to", "pt", "--json", "--no-partials")
+    assert done.err == ""
+    assert words(next(e["text"] for e in events(done) if e["type"] == "final")) == words(said)
 
 
 def test_lines_of_text_give_one_line_each_whatever_is_in_them():

@@ -21,6 +21,7 @@ from device.audio.array.steering import steering_vectors
 from device.audio.array.stft import BINS, FREQUENCIES, HOP, Analysis
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
+from device.wording import counted
 
 SHORTEST = 1.0
 """Seconds of sound that are needed."""
@@ -118,7 +119,8 @@ def measure(recording: NDArray[np.float32], geometry: Geometry, azimuth: float |
 def _checked(recording: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float64]:
     if recording.ndim != 2 or recording.shape[1] != geometry.size:
         channels = 1 if recording.ndim == 1 else recording.shape[1]
-        raise DragomanError(f"the array {geometry.name} has {geometry.size} microphones, the recording {channels}")
+        microphones = counted(geometry.size, "microphone")
+        raise DragomanError(f"the array {geometry.name} has {microphones}, the recording {channels}")
     if len(recording) < SHORTEST * SAMPLE_RATE + HOP:
         raise DragomanError(f"the recording is too short: at least {SHORTEST:g} s are needed")
     sound: NDArray[np.float64] = np.nan_to_num(recording.astype(float), posinf=0.0, neginf=0.0)

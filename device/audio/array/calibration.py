@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from device.audio.array.stft import FREQUENCIES
 from device.errors import DragomanError
+from device.wording import counted
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Calibration:
         """
         if len(self.gains) != size or len(self.delays) != size:
             raise DragomanError(
-                f"the calibration is for {len(self.gains)} microphones, but the array has {size}; "
+                f"the calibration is for {counted(len(self.gains), 'microphone')}, but the array has {size}; "
                 "run `dragoman devices calibrate` again"
             )
         turn = np.exp(2j * np.pi * np.outer(self.delays, FREQUENCIES))
