@@ -50,7 +50,11 @@ MOST_VOLATILE = 256
 MOST_IN_FLIGHT = 8
 """QoS 1 messages without acknowledgement, all lanes together; the outbox has one of them."""
 STABLE = 10.0
-"""A connection that lived this many seconds was a good one: the next attempt is made at once."""
+"""A connection that lived this many seconds, and twice as long as the last wait, was a good one: the next attempt is
+made at once."""
+SUSPICIOUS = 3
+"""Good connects in a row that were cut before long: a second device of the same name does that, with brokers that do
+not say why (mosquitto before 2.0.12)."""
 RECENT_SECONDS = 10.0
 """Entries acknowledged in the last seconds of a connection that broke are sent again: a broker that was killed
 took what it had neither saved nor its subscribers read with it. Readers know repeats by utterance and sequence."""
@@ -58,6 +62,7 @@ TICK = 1.0
 """Longest time the thread waits for anything, in seconds."""
 
 REFUSED_ALERT = "mqtt-refused"
+NAME_ALERT = "mqtt-name"
 
 
 class Link(Enum):
@@ -75,7 +80,8 @@ class Pace:
     retry_first: float = 1.0
     retry_longest: float = 30.0
     refused_first: float = 10.0
-    """First wait after a login that the broker refused; doubles up to ``refused_longest``."""
+    """First wait after a login that the broker refused, or after another client came under the same name;
+    doubles up to ``refused_longest``."""
     refused_longest: float = 300.0
     hold_first: float = 30.0
     """First wait before a topic that may not be written is tried again; doubles up to ``hold_longest``."""
@@ -174,6 +180,11 @@ class MqttPublisher:
         self._broken = False
         """The last connection ended without the broker's farewell."""
         self._refusal: str | None = None
+        self._cut = 0
+        """How often in a row a connection was made and cut before long."""
+        self._good_after = STABLE
+        self._short = False
+        """Whether the last connection was no good one."""
         self._connected_at = 0.0
         self._ticked_at = 0.0
         self._waker, self._wake_end = socket.socketpair()
@@ -239,12 +250,16 @@ class MqttPublisher:
                 self._volatile.append((expires, message))
         self.wake()
 
+    @property
+    def _client_id(self) -> str:
+        return f"{self._topics.base}-{self._topics.device}".replace("/", "-")
+
     def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
             connection = Connection(
                 self._settings,
-                f"{self._topics.base}-{self._topics.device}".replace("/", "-"),
+                self._client_id,
                 self._availability(OFFLINE),
                 self._acknowledged,
                 self._requested,
@@ -255,15 +270,19 @@ class MqttPublisher:
             except ConnectionFailed as error:
                 self._report_away(str(error))
                 refused = error.refused
+                self._cut = 0
             except Exception as error:  # noqa: BLE001 - a password file may have gone: try again
                 self._report_away(str(error) or type(error).__name__)
                 refused = True
             else:
                 self._serve(connection)
-                if time.monotonic() - self._connected_at >= STABLE:
+                if not self._short:
                     failures = 0
+                refused = connection.taken_over
             if not self._stopping.is_set():
-                self._idle(self._back_off(failures, refused=refused))
+                wait = self._back_off(failures, refused=refused)
+                self._good_after = max(STABLE, 2 * wait)
+                self._idle(wait)
                 failures += 1
         self.link = Link.STOPPED
 
@@ -324,8 +343,18 @@ class MqttPublisher:
             self.dropped += len(self._volatile) - len(unsent)
             self._volatile = deque([*flight.volatile.values(), *unsent])
         self._connected.clear()
-        if not self._stopping.is_set():
-            self._report_away(connection.lost or "the connection was lost")
+        if self._stopping.is_set():
+            return
+        self._short = time.monotonic() - self._connected_at < self._good_after
+        self._cut = self._cut + 1 if self._short and not connection.farewell else int(connection.taken_over)
+        reason = connection.lost or "the connection was lost"
+        if connection.taken_over:
+            reason = f"another client has connected as {self._client_id}: give one of the two another mqtt.device"
+        elif self._cut >= SUSPICIOUS:
+            reason += f"; if another device is called {self._client_id} as well, give it another mqtt.device"
+        if connection.taken_over or self._cut >= SUSPICIOUS:
+            self._on_alert(NAME_ALERT, reason)
+        self._report_away(reason)
 
     def _flushed(self) -> bool:
         """Whether nothing is left that could be sent now, or no time is left."""
@@ -416,6 +445,9 @@ class MqttPublisher:
         """Cut a connection on which the broker answers pings but acknowledges nothing."""
         if self._flight and time.monotonic() - self._flight.oldest > self._pace.unacknowledged:
             connection.drop("the broker acknowledges nothing")
+        if self._cut and time.monotonic() - self._connected_at > self._good_after:
+            self._cut = 0
+            self._on_alert(NAME_ALERT, None)
         if connection.subscription_refused is not None:
             _LOG.error("the broker refuses the device's own commands: %s", connection.subscription_refused)
             connection.subscription_refused = None

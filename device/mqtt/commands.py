@@ -2,8 +2,8 @@
 
 A payload is one JSON object with the command's fields. Where a command has one obvious field, its bare
 value will do (``set/volume`` takes ``0.5`` as well as ``{"volume": 0.5}``), and where that field is text, it needs no
-quotes: ``set/source`` takes ``pt``, ``set/targets`` takes ``pt,de``. A command without required fields may come with
-an empty payload.
+quotes: ``set/source`` takes ``pt``, ``set/targets`` takes ``pt,de``, ``cmd/say`` takes ``42``. A command without
+required fields may come with an empty payload.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def parse(name: str, payload: bytes) -> Command:
     payload = payload.strip() or b"{}"
     command = COMMANDS[name]
     if command.bare is not None and not payload.startswith(b"{"):
-        if command.words and not _is_json(payload):
+        if _is_plain(payload, words=command.words):
             payload = _quoted(payload, as_list=command is SetTargets)
         _check_json(name, payload)
         payload = b'{"' + command.bare.encode() + b'":' + payload + b"}"
@@ -195,15 +195,18 @@ def parse(name: str, payload: bytes) -> Command:
         raise UsageError(f"{name}: {_explain(error, name)}") from None
 
 
-def _is_json(payload: bytes) -> bool:
-    """Whether a payload is JSON, or wants to be: what begins like a string or a list is no plain text."""
+def _is_plain(payload: bytes, *, words: bool) -> bool:
+    """Whether a payload is text without quotes: what is no JSON, and where ``words`` are wanted a number too.
+
+    What begins like a string or a list wants to be JSON.
+    """
     if payload.startswith((b'"', b"[")):
-        return True
+        return False
     try:
         _JSON.validate_json(payload)
     except ValidationError:
-        return False
-    return True
+        return True
+    return words
 
 
 def _quoted(payload: bytes, *, as_list: bool) -> bytes:
@@ -229,7 +232,7 @@ def _explain(error: ValidationError, name: str) -> str:
     where = ".".join(str(part) for part in first["loc"])[:80]
     if first["type"] == "json_invalid":
         why = first["msg"].removeprefix("Invalid JSON: ")
-        return f"the payload is not JSON ({why}); words need double quotes"
+        return f"the payload is not JSON ({why})"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = ", ".join(item.name for item in dataclasses.fields(COMMANDS[name])) or "none"
         return f"unknown key {where!r}; known: {known}"

@@ -35,6 +35,8 @@ LARGEST_INCOMING = 1 << 20
 DEFAULT_RECEIVE_MAXIMUM = 65535
 _AUTHENTICATION = frozenset({0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C})
 """CONNACK reasons that only a person can mend (MQTT 5, 3.2.2.2)."""
+_SESSION_TAKEN_OVER = 0x8E
+"""DISCONNECT reason: another client has connected with the same identifier (MQTT 5, 3.14.2.1)."""
 
 
 class ConnectionFailed(DragomanError):  # noqa: N818
@@ -72,6 +74,8 @@ class Connection:
         """Why the connection ended, once it has."""
         self.farewell = False
         """Whether the end was announced, by the broker or by :meth:`close`."""
+        self.taken_over = False
+        """Whether it ended because another client connected under the same name."""
         self.receive_maximum = DEFAULT_RECEIVE_MAXIMUM
         """Unacknowledged publishes the broker takes."""
         self.maximum_packet: int | None = None
@@ -247,6 +251,7 @@ class Connection:
     ) -> None:
         if self.lost is None:
             self.farewell = flags.is_disconnect_packet_from_server
+            self.taken_over = self.farewell and reason.value == _SESSION_TAKEN_OVER
             who = "the broker ended the connection" if self.farewell else "the connection was lost"
             self.lost = f"{who}: {str(reason).lower()}"
 

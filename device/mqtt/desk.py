@@ -91,7 +91,7 @@ class CommandDesk:
         """Take one request; returns at once and never raises for what a stranger may have sent."""
         if request.retain:
             if request.payload:  # an empty one only clears what a broker retained
-                self._refuse(request, "a retained command is refused: publish it without retain")
+                self._refuse(request, f"{request.name}: a retained command is refused: publish it without retain")
             return
         try:
             command = parse(request.name, request.payload)

@@ -19,7 +19,7 @@ from paho.mqtt.client import Client
 from device.cli import checks
 from device.config import Settings
 from device.events import State
-from device.mqtt import Command, MqttRoom, Pace
+from device.mqtt import Command, MqttRoom, Pace, client
 from device.mqtt.commands import Say, SetVolume
 from device.mqtt.discovery import Way
 from tests.mqtt.conftest import RoomMaker
@@ -253,6 +253,38 @@ def test_doctor_tells_when_the_certificate_of_the_broker_ends(
     assert accepted.status == "ok"
     assert (certificate.status, certificate.check) == ("warning", "certificate")
     assert "another 2 days" in certificate.text
+
+
+def test_two_devices_of_one_name_are_told_so_and_do_not_fight(
+    broker: LocalBroker, make_room: RoomMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch
+) -> None:
+    monkeypatch.setattr(client, "STABLE", 0.5)
+    pace = Pace(retry_first=0.1, retry_longest=0.8)
+    alerts: list[tuple[str, str | None]] = []
+    changed = threading.Condition()
+
+    def alert(name: str, text: str | None) -> None:
+        with changed:
+            alerts.append((name, text))
+            changed.notify_all()
+
+    with caplog.at_level(logging.INFO):
+        make_room(broker, pace=pace, on_alert=alert)
+        other = make_room(broker, pace=pace, state_dir=tmp_path / "other")
+        with changed:
+            assert changed.wait_for(lambda: any(text for name, text in alerts if name == "mqtt-name"), 60)
+            before = broker.log.read_text(errors="replace").count("already connected")
+            changed.wait_for(lambda: False, 3)
+        told = next(text for name, text in alerts if name == "mqtt-name")
+        assert told is not None
+        assert "dragoman-kitchen" in told
+        assert "mqtt.device" in told
+        assert any("mqtt.device" in record.message for record in caplog.records)
+        assert broker.log.read_text(errors="replace").count("already connected") - before <= 10
+
+        other.stop(0.0)  # the owner gives it another name
+        with changed:
+            assert changed.wait_for(lambda: alerts[-1] == ("mqtt-name", None), 60)
 
 
 def test_last_will_says_offline_when_the_device_is_killed(broker: LocalBroker, tmp_path: Path) -> None:

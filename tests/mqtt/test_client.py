@@ -344,6 +344,29 @@ def test_refused_login_is_reported_once_and_not_tried_in_a_hurry(
     assert Pace().refused_first >= 5
 
 
+def test_device_pushed_out_by_one_of_the_same_name_says_so_waits_and_loses_nothing(
+    make_room: RoomMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(peer: Peer, publish: Published) -> None:
+        if publish.connection < 3 and publish.topic.endswith("final"):
+            peer.disconnect(0x8E)  # session taken over
+        else:
+            peer.acknowledge(publish)
+
+    alerts: list[tuple[str, str | None]] = []
+    with caplog.at_level(logging.INFO), FakeBroker(answer) as broker:
+        began = time.monotonic()
+        pace = Pace(retry_first=0.01, retry_longest=0.01, refused_first=0.5, refused_longest=2.0)
+        room = make_room(broker, pace=pace, on_alert=lambda *alert: alerts.append(alert))
+        room.sink(final(1))
+        broker.wait(lambda b: b.connections >= 3 and any(p.connection == 3 for p in b.on("final")))
+        assert time.monotonic() - began > 0.75 * (0.5 + 1.0), "each time it waits longer"
+    told = dict(alerts)["mqtt-name"]
+    assert told is not None
+    assert "another client has connected as dragoman-kitchen" in told
+    assert sum("another client has connected" in record.message for record in caplog.records) == 2
+
+
 def test_daemon_starts_at_once_and_keeps_finals_while_there_is_no_broker(make_room: RoomMaker) -> None:
     room = make_room(Nobody(), connect=False)
     for number in range(1, 4):
