@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from device.events import Samples
 
@@ -114,8 +114,25 @@ class Synthesizer(Protocol):
         ...
 
 
+class VoiceActivityModel(Protocol):
+    """A loaded voice activity model."""
+
+    def are_speech(self, conversations: Sequence[Any], frames: Sequence[Samples]) -> list[bool]:
+        """Ask for a frame of each of several conversations (`VoiceActivity` of this model) in one call."""
+        ...
+
+
 class VoiceActivity(Protocol):
-    """Tells speech from other sound, frame by frame; one instance per conversation (it has state)."""
+    """Tells speech from other sound, frame by frame; one instance per conversation (it has state).
+
+    Unlike the others it is used by one thread at a time.
+    """
+
+    @property
+    def model(self) -> VoiceActivityModel:
+        """Conversations with the same one can be asked together."""
+        ...
+
 
     frame: int
     """Samples in a frame (512: 32 ms)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -13,6 +13,7 @@ from device.engines.registry import Engines
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Event, Samples
 from device.interpreter import Interpreter
+from device.server.ear import Ear
 from device.server.languages import Languages
 from device.server.views import Load, Shared, Unhurried
 
@@ -43,12 +44,14 @@ class Service:
         self.languages = Languages(engines)
         self.load = Load()
         self._connections = 0
+        self.ear = Ear()
         # Every connection may keep one thread waiting for the engines.
         threads = settings.server.connections + settings.server.batch_workers + 4
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="server")
 
     def close(self) -> None:
         """End the threads; the connections have ended before."""
+        self.ear.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -130,7 +133,9 @@ class Conversation:
         self._interpreter: Interpreter | None = None
         self._abandoned = False
         self._began = self._loop.time()
-        self._fed = 0
+        self._fed = self._unheard = 0
+        self._hearing: Future[None] | None = None
+        """What the ear does with the newest samples."""
 
     @property
     def heard(self) -> float:
@@ -160,22 +165,32 @@ class Conversation:
         """Hear 16 kHz mono samples; whoever is faster than real time is held up until the work is done."""
         if self._abandoned or not len(samples):
             return
-        assert self._interpreter is not None
         self._fed += len(samples)
-        hurried = self.heard > self._loop.time() - self._began + AHEAD
-        await self._service.work(self._hear, self._interpreter, samples, hurried)
+        if self.heard > self._loop.time() - self._began + AHEAD:
+            # Not more at once than an utterance can be long, so that it is answered while the rest is heard.
+            for start in range(0, len(samples), SAMPLE_RATE):
+                await self._hear(samples[start : start + SAMPLE_RATE], hurried=True)
+        else:
+            await self._hear(samples)
 
-    @staticmethod
-    def _hear(interpreter: Interpreter, samples: Samples, hurried: bool) -> None:
-        # Not more at once than an utterance can be long, so that it is answered while the rest is heard.
-        for start in range(0, len(samples), SAMPLE_RATE):
-            interpreter.feed(samples[start : start + SAMPLE_RATE])
-            if hurried:
-                interpreter.keep_up()
+    async def _hear(self, samples: Samples, *, hurried: bool = False) -> None:
+        interpreter = self._interpreter
+        assert interpreter is not None
+        if self._hearing is not None and self._hearing.done():
+            self._hearing.result()  # what failed is told with what comes next
+        hearing = self._service.ear.put(interpreter, samples, urgent=hurried)
+        self._unheard = len(samples) + (self._unheard if hearing is self._hearing else 0)
+        self._hearing = hearing
+        if hurried or self._unheard > AHEAD * SAMPLE_RATE:
+            await asyncio.wrap_future(hearing)
+        if hurried and interpreter.behind:
+            await self._service.work(interpreter.keep_up)
 
     async def finish(self) -> None:
         """Take what was said so far as complete and wait until all of it has been answered."""
         if self._interpreter is not None and not self._abandoned:
+            if self._hearing is not None:
+                await asyncio.wrap_future(self._hearing)
             await self._service.work(self._interpreter.close)
 
     def abandon(self) -> None:

@@ -33,8 +33,16 @@ def silence(seconds: float) -> np.ndarray:
     return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
 
 
+class ToneVadModel:
+    """Hears a loud frame of each of several conversations."""
+
+    def are_speech(self, conversations, frames):
+        return [each.is_speech(frame) for each, frame in zip(conversations, frames, strict=True)]
+
+
 class ToneVad:
     frame = 512
+    model = ToneVadModel()
 
     def is_speech(self, frame):
         return bool(np.sqrt(np.mean(frame**2)) > 0.02)
