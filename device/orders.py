@@ -11,6 +11,7 @@ from device.engines.scheduler import Priority
 from device.errors import DragomanError, UsageError
 from device.events import Speech
 from device.mqtt import commands
+from device.text.room import TextRoom
 from device.translation import TextTranslator
 
 if TYPE_CHECKING:
@@ -121,9 +122,18 @@ class Orders:
         direction = self._daemon.settings.directions[0]
         source = command.source or direction.source
         targets = direction.targets if command.targets is None else command.targets
-        translators = TextTranslator.for_targets(self._daemon.engines, source, targets)
-        translations = {t.target: t.translate(command.text).text for t in translators}
-        if command.speak and translations:
-            language, text = next(iter(translations.items()))
-            self._say(text, language)
-        return {"source": source, "translations": translations}
+        settings = self._daemon.settings.text
+        translators = TextTranslator.for_targets(self._daemon.engines, source, targets, settings.glossary)
+        answers = {t.target: t.translate(command.text).text for t in translators}
+        room = TextRoom(settings)
+        room.shown(command.text, source)  # what it hides there, it hides in the translations
+        if command.speak and answers:
+            language, text = next(iter(answers.items()))
+            self._say(room.spoken(text, language), language)
+        reply: dict[str, Any] = {
+            "source": source, "translations": {target: room.shown(text, target) for target, text in answers.items()},
+        }  # fmt: skip
+        # Of one language are also "pt" and "pt-BR": nothing is there to be translated.
+        if unchanged := [t.target for t in translators if not t.models]:
+            reply["unchanged"] = unchanged
+        return reply

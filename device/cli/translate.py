@@ -112,6 +112,9 @@ def _translate_lines(settings: Settings, direction: DirectionSettings, *, as_jso
             return TextTranslator.for_targets(engines, source, direction.targets, settings.text.glossary)
 
         known = {direction.source: ways(direction.source)}
+        for translator in known[direction.source]:
+            if not translator.models:
+                complain(f"{direction.source} and {translator.target} are one language: its lines pass unchanged")
         room = TextRoom(settings.text)
         began = time.monotonic()
         for number, line in enumerate(_lines(read_stdin()), 1):
@@ -124,6 +127,7 @@ def _translate_lines(settings: Settings, direction: DirectionSettings, *, as_jso
                 except DragomanError as error:
                     complain(f"line {number}: {error}")
                     known[source] = tuple(TextTranslator(t, Route((t,), ()), ()) for t in direction.targets)
+            room.shown(line, source)  # what it would hide there, it hides in the translations
             for translator in known[source]:
                 answer = translator.translate(line)
                 one_line = " ".join(room.shown(answer.text, translator.target).splitlines())

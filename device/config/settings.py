@@ -52,6 +52,17 @@ def _topic_level(value: str) -> str:
     return _topic_part(value)
 
 
+def _topic_filters(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what is no topic filter (MQTT 5, 4.7.1)."""
+    for name in value:
+        *levels, last = name.split("/")
+        if not name or any("#" in part for part in levels) or (len(last) > 1 and "#" in last):
+            raise ValueError(f"expected a topic filter such as translation/#, not {name[:60]!r}")
+        if name.startswith("/") or any("+" in part and part != "+" for part in (*levels, last)):
+            raise ValueError(f"expected a topic filter below the device such as translation/+, not {name[:60]!r}")
+    return value
+
+
 def _glossary(value: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     """Refuse pairs that are none, and terms that nobody can follow."""
     for pair, terms in value.items():
@@ -277,6 +288,19 @@ class PanelSettings(Section):
     """Languages to choose among; by default all that the installed models translate into."""
 
 
+class Redaction(StrEnum):
+    """What can be taken out of text, since it tells who somebody is."""
+
+    PHONE = "phone"
+    CARD = "card"
+    EMAIL = "email"
+    IBAN = "iban"
+    ID = "id"
+    ADDRESS = "address"
+    NAME = "name"
+    """Of people, found by lists and by what stands beside them: some are missed."""
+
+
 class MqttSettings(Section):
     """The broker."""
 
@@ -296,6 +320,9 @@ class MqttSettings(Section):
     key_file: UserPath | None = None
     text: Literal["full", "none"] = "full"
     """With ``none`` no topic carries what was said, only that something was."""
+    redact: Annotated[dict[str, tuple[Redaction, ...]], AfterValidator(_topic_filters)] = Field(default_factory=dict)
+    """What is taken out of the text on some topics, beside ``text.redact``: kinds by topic filter below the device,
+    ``{"translation/#": ["name"]}``. What is taken out is in the outbox nowhere either."""
     keepalive: int = Field(default=30, ge=5, le=600)
     outbox: UserPath | None = None
     """The durable outbox; by default ``outbox.sqlite`` in the state folder."""
@@ -346,17 +373,6 @@ class Profanity(StrEnum):
     MASKED = "masked"
     REMOVED = "removed"
     TAGGED = "tagged"
-
-
-class Redaction(StrEnum):
-    """What can be taken out of text, since it tells who somebody is."""
-
-    PHONE = "phone"
-    CARD = "card"
-    EMAIL = "email"
-    IBAN = "iban"
-    ID = "id"
-    ADDRESS = "address"
 
 
 class TextSettings(Section):

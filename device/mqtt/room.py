@@ -64,7 +64,7 @@ class MqttRoom:
         pace: Pace | None = None,
     ) -> None:
         _check(settings)
-        self.topics = Topics(settings.base, settings.device, with_text=settings.text == "full")
+        self.topics = Topics(settings.base, settings.device, with_text=settings.text == "full", redact=settings.redact)
         self._discovery = Discovery(self.topics, settings.discovery_prefix)
         self._described: Message | None = None
         if settings.discovery:

@@ -10,15 +10,21 @@ import json
 import math
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from paho.mqtt.client import topic_matches_sub as matches
+
+from device.config import Redaction
 from device.errors import DragomanError
 from device.events import Error, Event, Final, Partial, PartialTranslation, State, Translation
 from device.mqtt.outbox import Kind
+
+if TYPE_CHECKING:
+    from device.text.redaction import Redactor
 
 SCHEMA = 1
 """Version of every payload; raised when a reader of the old one would misread the new one."""
@@ -111,6 +117,8 @@ class Topics:
         What every topic begins with; ``base`` may have several levels, ``device`` None takes the host's name.
     with_text
         False keeps what was said out of every message.
+    redact
+        What is taken out of the text on some topics: kinds by topic filter below the device.
 
     Raises
     ------
@@ -118,10 +126,19 @@ class Topics:
         Where a level cannot be part of a topic.
     """
 
-    def __init__(self, base: str, device: str | None = None, *, with_text: bool = True) -> None:
+    def __init__(
+        self,
+        base: str,
+        device: str | None = None,
+        *,
+        with_text: bool = True,
+        redact: Mapping[str, Iterable[Redaction]] | None = None,
+    ) -> None:
         self.base = "/".join(_checked("mqtt.base", part) for part in base.split("/"))
         self.device = _checked("mqtt.device", device) if device is not None else level(socket.gethostname())
         self.with_text = with_text
+        self._redact = dict(redact or {})
+        self._redactors: dict[str, Redactor] = {}
         self.subscriptions = tuple(self.prefix + name for name in SUBSCRIBED)
         """The filters of what the device hears: its own commands, and what a room adds."""
 
@@ -146,13 +163,13 @@ class Topics:
         """Return what is said about ``event``; None for events that have no topic."""
         match event:
             case Final():
-                return self.message(TRANSCRIPT_FINAL, self._document(event))
+                return self._said(TRANSCRIPT_FINAL, event)
             case Translation():
-                return self.message(TRANSLATION, self._document(event), event.language)
+                return self._said(TRANSLATION, event, event.language)
             case Partial():
-                return self.message(TRANSCRIPT_PARTIAL, self._document(event))
+                return self._said(TRANSCRIPT_PARTIAL, event, growing=True)
             case PartialTranslation():
-                return self.message(TRANSLATION_PARTIAL, self._document(event), event.language)
+                return self._said(TRANSLATION_PARTIAL, event, event.language, growing=True)
             case Error():
                 return self.message(EVENT_ERROR, self._document(event))
         return None
@@ -193,6 +210,32 @@ class Topics:
     def diag(self, name: str, value: Any) -> Message:
         """Return one measurement; a mapping becomes the document, anything else its ``value``."""
         return self.message(DIAG, dict(value) if isinstance(value, Mapping) else {"value": value}, name)
+
+    def _said(
+        self, row: Row, event: Final | Translation | Partial | PartialTranslation, name: str = "", *,
+        growing: bool = False,
+    ) -> Message:  # fmt: skip
+        """Return what was said as a message, without what its topic is not to tell."""
+        document = self._document(event)
+        if self._redact and "text" in document:
+            if isinstance(event, Final):
+                # A translation must not tell what the transcript would have hidden, even where that one is whole.
+                self._redactor("").hide_said(event.text, event.language)
+            redactor = self._redactor(self.topic(row, name).removeprefix(self.prefix))
+            document["text"] = redactor.hide_said(event.text, event.language, growing=growing)
+            if document["text"] != event.text:
+                document.pop("words", None)
+        return self.message(row, document, name)
+
+    def _redactor(self, topic: str) -> Redactor:
+        """Return what hides on a topic; "" stands for all of them."""
+        from device.text.redaction import Redactor  # numbering plans are large, and few ask for them
+
+        if topic not in self._redactors:
+            patterns = [pattern for pattern in self._redact if not topic or matches(pattern, topic)]
+            kinds = {kind for pattern in patterns for kind in self._redact[pattern]}
+            self._redactors[topic] = Redactor(kinds, self._redactor("").memory if topic else None)
+        return self._redactors[topic]
 
     def _document(self, event: Event) -> dict[str, Any]:
         document = event.to_dict()

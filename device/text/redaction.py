@@ -1,14 +1,16 @@
-"""Takes out what tells who somebody is: telephone and card numbers, accounts, identity numbers, addresses.
+"""Takes out what tells who somebody is: names, telephone and card numbers, accounts, identity numbers, addresses.
 
-Every pattern is checked, so that prices, years and part numbers stay: cards by their check digit (ISO/IEC 7812,
-Luhn), accounts by theirs (ISO 13616), identity numbers by each country's rule (python-stdnum), telephone numbers
-by the numbering plans of the language's countries (libphonenumber).
+Every pattern of numbers is checked, so that prices, years and part numbers stay: cards by their check digit
+(ISO/IEC 7812, Luhn), accounts by theirs (ISO 13616), identity numbers by each country's rule (python-stdnum),
+telephone numbers by the numbering plans of the language's countries (libphonenumber).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -24,10 +26,17 @@ from stdnum.pt import cc, nif
 from stdnum.us import ssn
 
 from device.config import Redaction
+from device.text.numbers import write_numbers
 from device.text.rules import primary
 
 LONGEST: Final = 100_000
 """Characters of a text that are looked at together; a longer one is cut between lines or words."""
+
+REMEMBERED: Final = 512
+"""Words of names, and numbers, that one conversation remembers."""
+_FEWEST_DIGITS: Final = 7
+_MOST_DIGITS: Final = 5_000
+"""Characters of rows of digits that the numbering plans are asked about."""
 
 Span = tuple[int, int, Redaction]
 
@@ -65,21 +74,122 @@ _ADDRESSES: Final = {
     "it": rf"\b(?i:via|viale|piazza|corso|largo|vicolo) {_NAMES},? \d{{1,5}}\b",
 }
 """Names in an address begin with a capital."""
+_NO_DIGIT: Final = re.compile(r"\D+")
+_ROW: Final = re.compile(r"\d(?:[ .\-()/]{0,2}\d){6,}")
 _RUN: Final = re.compile(r"\d(?:[ .\-()/]{0,2}\d){2,}")
 
 
 def redact(text: str, language: str, kinds: Iterable[Redaction]) -> str:
     """Return ``text`` with what ``kinds`` names replaced by the kind in brackets: ``[phone]``."""
-    kinds = frozenset(kinds)
-    if not kinds or not text:
-        return text
-    return "".join(_redact(piece, primary(language), kinds) for piece in _pieces(text))
+    return Redactor(kinds).hide(text, language)
 
 
 def redact_so_far(text: str, language: str, kinds: Iterable[Redaction]) -> str:
     """Do the same with text that still grows: every row of digits is hidden, since it may become a number."""
-    kinds = frozenset(kinds)
-    return _RUN.sub("[…]", redact(text, language, kinds)) if kinds else text
+    return Redactor(kinds).hide_so_far(text, language)
+
+
+class Memory:
+    """What was hidden once in a conversation, to be found again in what follows; may be shared between redactors."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: OrderedDict[str, None] = OrderedDict()
+        self._numbers: OrderedDict[str, Redaction] = OrderedDict()
+
+    def names(self) -> frozenset[str]:
+        """Return the words of names."""
+        with self._lock:
+            return frozenset(self._names)
+
+    def kind_of(self, digits: str) -> Redaction | None:
+        """Return what a row of digits was hidden as."""
+        with self._lock:
+            return self._numbers.get(digits)
+
+    def add_names(self, words: Iterable[str]) -> None:
+        """Remember words of names."""
+        with self._lock:
+            _remember(self._names, dict.fromkeys(words))
+
+    def add_number(self, text: str, kind: Redaction) -> None:
+        """Remember the digits of what was hidden."""
+        digits = _NO_DIGIT.sub("", text)
+        if len(digits) >= _FEWEST_DIGITS:
+            with self._lock:
+                _remember(self._numbers, {digits: kind})
+
+
+def _remember(known: OrderedDict[str, Any], new: Mapping[str, Any]) -> None:
+    for key, value in new.items():
+        known[key] = value
+        known.move_to_end(key)
+    while len(known) > REMEMBERED:
+        known.popitem(last=False)
+
+
+class Redactor:
+    """Hides what ``kinds`` names in the texts of one conversation; may be called from any thread.
+
+    Names and numbers that were found once are found again in what follows, in other languages too: a translation
+    must not tell what the transcript hides, and the numbering plans of its language do not know the number.
+    """
+
+    def __init__(self, kinds: Iterable[Redaction], memory: Memory | None = None) -> None:
+        self.kinds = frozenset(kinds)
+        self.memory = memory or Memory()
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds)
+
+    def hide(self, text: str, language: str) -> str:
+        """Return ``text`` with what is to be hidden replaced by its kind in brackets: ``[phone]``."""
+        if not self.kinds or not text:
+            return text
+        return "".join(self._hide(piece, primary(language)) for piece in _pieces(text))
+
+    def hide_so_far(self, text: str, language: str) -> str:
+        """Do the same with text that still grows: every row of digits is hidden, since it may become a number."""
+        hidden = self.hide(text, language)
+        return _RUN.sub("[…]", hidden) if self.kinds - {Redaction.NAME} else hidden
+
+    def hide_said(self, text: str, language: str, *, growing: bool = False) -> str:
+        """Do the same with text whose numbers may be words; text with nothing to hide is returned as it is."""
+        hide = self.hide_so_far if growing else self.hide
+        plain = hide(text, language)
+        written = write_numbers(plain, language)
+        hidden = hide(written, language)
+        return plain if hidden == written else hidden
+
+    def _hide(self, text: str, language: str) -> str:
+        found: list[Span] = []
+        taken = bytearray(len(text))
+        for kind in (*_FINDERS, Redaction.NAME):
+            if kind not in self.kinds:
+                continue
+            spans = self._find_names(text, language) if kind is Redaction.NAME else _FINDERS[kind](text, language)
+            for start, end in spans:
+                if not any(taken[start:end]):
+                    taken[start:end] = b"\1" * (end - start)
+                    found.append((start, end, kind))
+                    if kind is not Redaction.NAME:
+                        self.memory.add_number(text[start:end], kind)
+        for row in _ROW.finditer(text):
+            known = self.memory.kind_of(_NO_DIGIT.sub("", row[0]))
+            if known in self.kinds and not any(taken[row.start() : row.end()]):
+                found.append((*row.span(), known))
+        out, done = [], 0
+        for start, end, kind in sorted(found):
+            out += [text[done:start], f"[{kind.value}]"]
+            done = end
+        return "".join(out) + text[done:]
+
+    def _find_names(self, text: str, language: str) -> list[tuple[int, int]]:
+        from device.text.names import find_names  # its lists are long, and few ask for them
+
+        spans, learnt = find_names(text, language, self.memory.names())
+        self.memory.add_names(learnt)
+        return spans
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -88,20 +198,6 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[:cut]
         text = text[cut:]
     yield text
-
-
-def _redact(text: str, language: str, kinds: frozenset[Redaction]) -> str:
-    found: list[Span] = []
-    for kind, find in _FINDERS.items():
-        if kind in kinds:
-            for start, end in find(text, language):
-                if all(end <= a or start >= b for a, b, _ in found):
-                    found.append((start, end, kind))
-    out, done = [], 0
-    for start, end, kind in sorted(found):
-        out += [text[done:start], f"[{kind.value}]"]
-        done = end
-    return "".join(out) + text[done:]
 
 
 def _emails(text: str, language: str) -> Iterator[tuple[int, int]]:  # noqa: ARG001
@@ -138,6 +234,11 @@ def _ids(text: str, language: str) -> Iterator[tuple[int, int]]:
 
 
 def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
+    rows = [m.span() for m in _ROW.finditer(text)]
+    if sum(end - start for start, end in rows) > _MOST_DIGITS:
+        # Nobody says as many: what cannot be looked at in reasonable time is hidden rather than shown.
+        yield from rows
+        return
     for region in _REGIONS.get(language, ("ZZ",)):
         for match in phonenumbers.PhoneNumberMatcher(
             text, region, leniency=phonenumbers.Leniency.VALID, max_tries=10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from device.config import Profanity, TextSettings
 from device.events import SpokenWord, TextForms
@@ -14,6 +14,11 @@ from device.text.phrases import PhraseList
 from device.text.profanity import ProfanityFilter
 from device.text.rules import primary
 
+if TYPE_CHECKING:
+    from device.text.redaction import Redactor
+
+_HIDDEN: Final = "[]"
+"""What stands around the kind of what is hidden."""
 _UNSPOKEN: Final = str.maketrans("", "", "[]")
 
 
@@ -38,6 +43,7 @@ class TextRoom:
         self._lock = threading.Lock()
         self._filters: dict[str, ProfanityFilter] = {}
         self._phrases: dict[str, PhraseList] = {}
+        self._redactor: Redactor | None = None
 
     def partial(self, text: str, language: str) -> Readable:
         """Return an unfinished transcript; words that were shown are not taken back as it grows."""
@@ -54,13 +60,18 @@ class TextRoom:
         meant = written
         if self._settings.numbers and not self._settings.redact:
             meant = truetext.display(text, language, self._settings.model_copy(update={"numbers": False}))
-        counted = truetext.itn(text, language, self._settings)
-        itn = self._redacted(counted, language)
+        itn, lexical = truetext.itn(text, language, self._settings), truetext.lexical(text)
+        hidden = self._redacted(written, language)
+        if hidden != written:
+            # What is hidden must not be read from its words, and names are not known without their capitals.
+            itn = lexical = truetext.lexical(hidden, keep=_HIDDEN)
+        else:
+            itn = self._redacted(itn, language)
+            lexical = lexical if "[" not in itn else itn
         masked = Profanity.MASKED if self._settings.profanity is Profanity.RAW else self._settings.profanity
         shown = self.shown(written, language)
         forms = TextForms(
-            # A number that is hidden must not be read from its words.
-            lexical=truetext.lexical(text) if itn == counted else itn,
+            lexical=lexical,
             itn=itn,
             masked_itn=self._filter(language).apply(itn, masked),
             display=shown,
@@ -74,10 +85,8 @@ class TextRoom:
     def shown_so_far(self, text: str, language: str) -> str:
         """Return an unfinished transcript or translation as people may read it."""
         if self._settings.redact:
-            from device.text.redaction import redact_so_far
-
             # Digits that are said one by one must be seen as the number that they may become.
-            text = redact_so_far(write_numbers(text, language), language, self._settings.redact)
+            text = self._hide().hide_so_far(write_numbers(text, language), language)
         return self._filtered(text, language)
 
     def spoken(self, text: str, language: str) -> str:
@@ -97,11 +106,15 @@ class TextRoom:
         return tuple(SpokenWord(text, word.start, word.end, word.confidence) for word, text in shown if text.strip())
 
     def _redacted(self, text: str, language: str) -> str:
-        if not self._settings.redact:
-            return text
-        from device.text.redaction import redact  # numbering plans are large, and few ask for them
+        return self._hide().hide(text, language) if self._settings.redact else text
 
-        return redact(text, language, self._settings.redact)
+    def _hide(self) -> Redactor:
+        from device.text.redaction import Redactor  # numbering plans are large, and few ask for them
+
+        with self._lock:
+            if self._redactor is None:
+                self._redactor = Redactor(self._settings.redact)
+            return self._redactor
 
     def _filtered(self, text: str, language: str) -> str:
         if self._settings.profanity is Profanity.RAW:

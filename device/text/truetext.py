@@ -34,9 +34,10 @@ def clean_characters(text: str) -> str:
     return _TWICE.sub(r"\1", unicodedata.normalize("NFC", _INVISIBLE.sub("", text)))
 
 
-def lexical(text: str) -> str:
-    """Return the bare words: lower case, no marks at their edges."""
-    return " ".join(word for word in (_EDGES.sub("", part) for part in text.lower().split()) if word)
+def lexical(text: str, *, keep: str = "") -> str:
+    """Return the bare words: lower case, no marks at their edges; words in the brackets ``keep`` stay as they are."""
+    parts = (part.rstrip(".,;:!?") if keep and part[0] == keep[0] else _EDGES.sub("", part) for part in text.split())
+    return " ".join(part.lower() for part in parts if part)
 
 
 def display(text: str, language: str, settings: TextSettings) -> str:

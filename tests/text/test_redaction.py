@@ -1,9 +1,11 @@
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.config import Redaction
+from device.config import Redaction, TextSettings
 from device.text.redaction import redact, redact_so_far
+from device.text.room import TextRoom
 
 HIDDEN = [
     ("en", "Call 202-456-1111 or +44 20 7946 0958 now.", "Call [phone] or [phone] now."),
@@ -66,3 +68,16 @@ def test_a_long_text_passes(piece):
 def test_a_megabyte_loses_nothing_but_what_is_hidden():
     text = "Das ist ein langer Satz ohne Nummern. " * 26_000 + "Mail an a.b@example.com!"
     assert redact(text, "de", [Redaction.EMAIL, Redaction.IBAN]) == text.replace("a.b@example.com", "[email]")
+
+
+def test_a_translation_hides_the_number_that_the_transcript_hid():
+    room = TextRoom(TextSettings(redact=("phone",)))
+    assert room.final("Call 202-456-1111.", "en").shown == "Call [phone]."
+    assert room.shown("Ligue para 202-456-1111.", "pt") == "Ligue para [phone]."
+    assert room.shown("Ligue para 202 456 1112.", "pt") == "Ligue para 202 456 1112.", "nobody said that one"
+
+
+def test_more_digits_than_anybody_says_are_hidden_without_being_looked_up(monkeypatch):
+    monkeypatch.setattr(phonenumbers, "PhoneNumberMatcher", None)
+    text = "1234567890 " * 1000
+    assert redact(text, "en", [Redaction.PHONE]).strip() == "[phone]"
