@@ -7,6 +7,7 @@ the streams of capture and playback are opened here, and a search for new device
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 import pyaudio
 
 from device.audio.quiet import quiet, silence_handlers
+from device.errors import DragomanError
 
 _PRIORITY = 5
 _NICE = -11
@@ -52,13 +54,24 @@ class PortAudio:
 
     @property
     def library(self) -> Any:
-        """PyAudio's object, initialised when first asked for."""
+        """PyAudio's object, initialised when first asked for.
+
+        Raises
+        ------
+        DragomanError
+            The sound system's configuration is broken. Once it is mended, asking again works.
+        """
         with self._lock:
             if self._library is None:
                 with quiet():
                     self._cards = _sound_cards()
                     silence_handlers()
-                    self._library = pyaudio.PyAudio()
+                    check_alsa()
+                    try:
+                        self._library = pyaudio.PyAudio()
+                    except OSError as error:
+                        why = error.args[-1] if error.args else error
+                        raise DragomanError(f"the sound system cannot be used: {why}") from None
                     # PortAudio's own initialisation may have set JACK's.
                     silence_handlers()
             return self._library
@@ -77,6 +90,8 @@ class PortAudio:
         ------
         OSError, ValueError
             PortAudio's reason.
+        DragomanError
+            The sound system cannot be used at all.
         """
         with self._lock:
             library = self.library
@@ -122,6 +137,31 @@ class PortAudio:
                     self._library.terminate()
             self._library = None
             self._owners.clear()
+
+
+def check_alsa() -> None:
+    """Find out whether ALSA's configuration is one that PortAudio survives.
+
+    Where it has no device of the name "default", an assertion in PortAudio's list of devices ends the process.
+
+    Raises
+    ------
+    DragomanError
+        It is not.
+    """
+    try:
+        alsa = ctypes.CDLL("libasound.so.2")
+        error, found = alsa.snd_config_update(), ctypes.c_void_p()
+        tree = ctypes.c_void_p.in_dll(alsa, "snd_config")
+    except (OSError, AttributeError, ValueError):
+        return  # PortAudio was built without ALSA
+    if error >= 0 and tree and alsa.snd_config_search(tree, b"pcm.default", ctypes.byref(found)) >= 0:
+        return
+    why = "has an error in it" if error < 0 else "is missing, or has no device called default"
+    places = f"ALSA_CONFIG_PATH={path}" if (path := os.environ.get("ALSA_CONFIG_PATH")) else "/usr/share/alsa/alsa.conf"
+    raise DragomanError(
+        f"the sound system cannot be used: ALSA's configuration {why}; see {places}, /etc/asound.conf and ~/.asoundrc"
+    )
 
 
 def _sound_cards() -> str:
