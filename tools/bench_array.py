@@ -35,7 +35,7 @@ from device.audio.array.stft import Analysis, Synthesis
 from device.audio.frontend import Frontend
 from device.config import EndpointSettings
 from device.config.frontend import EchoSettings, FrontendSettings, GainSettings
-from device.engines.asr_sherpa import load as load_recognizer
+from device.engines.asr_moonshine import load as load_recognizer
 from device.engines.protocols import Recognizer, VoiceActivity
 from device.engines.vad_silero import load as load_vad
 from device.events import SAMPLE_RATE, Samples

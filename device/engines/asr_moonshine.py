@@ -43,6 +43,8 @@ TOKENS_PER_SECOND: Final = 6.5
 """English is never denser; its makers allow 13 for languages that are spelt in bytes."""
 SPARE: Final = 8
 """Tokens that even the shortest sound may have."""
+SILENT: Final = 1e-5
+"""Sound that varies less is none; a microphone's own noise varies more."""
 DRAFT: Final = 16
 """Tokens of the draft that are tried in one step: more are seldom all right, and each one wrong costs a little."""
 _BEGIN, _END = 1, 2
@@ -102,8 +104,11 @@ class MoonshineRecognizer:
         draft: list[int] = []
 
         def decode(samples: Samples) -> Recognition:
+            samples = finite(samples)
+            if np.ptp(samples) < SILENT:  # where it would say "You"
+                return Recognition("", language)
             limit = int(self._pace * len(samples) / SAMPLE_RATE) + SPARE
-            draft[:] = self._network.decode(finite(samples), limit, draft)
+            draft[:] = self._network.decode(samples, limit, draft)
             return Recognition(self._text(draft), language)
 
         return WholeSession(decode, language, costly=False)
@@ -124,6 +129,8 @@ class Network:
         cache = [name for name in shapes if name.startswith("past_key_values")]
         _, heads, _, width = shapes[cache[0]]
         self._empty = {name: np.zeros((1, heads, 0, width), np.float32) for name in cache}
+        # Older models hear one sound at a time, and need not be told where it ends.
+        self._masked = "encoder_attention_mask" in shapes
         self._outputs = [item.name for item in self._decoder.get_outputs()]
         # What is remembered of the sound is made in the first step and does not change.
         self._growing = [name for name in self._outputs if ".encoder." not in name]
@@ -140,9 +147,9 @@ class Network:
         draft
             What the tokens may be. They are the same with any draft, but for the rounding of quantised weights.
         """
-        whole = np.ones((1, len(samples)), np.int64)
-        (sound,) = self._encoder.run(None, {"input_values": samples[np.newaxis], "attention_mask": whole})
-        feed: dict[str, Any] = {"encoder_attention_mask": whole, "encoder_hidden_states": sound, **self._empty}
+        whole = np.ones((1, len(samples)), np.int64) if self._masked else None
+        (sound,) = self._encoder.run(None, _given(input_values=samples[np.newaxis], attention_mask=whole))
+        feed = {**_given(encoder_hidden_states=sound, encoder_attention_mask=whole), **self._empty}
         tokens: list[int] = []
         token, tried, place = _BEGIN, list(draft[:DRAFT]), 0
         while True:
@@ -176,6 +183,10 @@ class Network:
             feed[name.replace("present", "past_key_values")] = value
         best: NDArray[np.int64] = logits[0].argmax(axis=-1)
         return best
+
+
+def _given(**inputs: Any) -> dict[str, Any]:
+    return {name: value for name, value in inputs.items() if value is not None}
 
 
 def _forget(feed: dict[str, Any], length: int) -> None:

@@ -24,6 +24,7 @@ from device.modelstore.catalogue import Model
 from device.modelstore.store import ModelStore, open_store
 
 ADAPTERS = {
+    "moonshine": "device.engines.asr_moonshine",
     "sherpa-offline": "device.engines.asr_sherpa",
     "sherpa-online": "device.engines.asr_sherpa",
     "whisper-ct2": "device.engines.asr_whisper",
@@ -112,9 +113,12 @@ class Engines:
             for target in direction.targets:
                 route = self.route(direction.source, target)
                 wanted += [partial(self.translator, model) for model in route.model_ids]
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="load") as pool:
+        pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="load")
+        try:
             for loading in [pool.submit(load) for load in wanted]:
                 loading.result()
+        finally:  # after an error, or when told to stop, nobody waits for the others
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def recognizer(self, language: str) -> Recognizer:
         """Return the best installed recogniser of ``language``."""

@@ -4,7 +4,7 @@ A file in the catalogue looks like this::
 
     id = "asr-moonshine-tiny-en"
     task = "asr"                  # asr, mt, tts, vad, denoise, speaker, segmentation, test-audio
-    engine = "sherpa-offline"     # which adapter loads it: sherpa-offline, sherpa-online, whisper-ct2,
+    engine = "moonshine"          # which adapter loads it: moonshine, sherpa-offline, sherpa-online, whisper-ct2,
                                   # ctranslate2, bergamot, piper, kokoro, silero; none for recordings
     name = "Moonshine tiny, English"
     languages = ["en"]            # asr, tts: what it understands or speaks (BCP-47)
@@ -53,6 +53,7 @@ _FORBID = ConfigDict(extra="forbid")
 
 TASKS = ("asr", "mt", "tts", "vad", "denoise", "speaker", "segmentation", "test-audio")
 ENGINES = (
+    "moonshine",
     "sherpa-offline",
     "sherpa-online",
     "whisper-ct2",

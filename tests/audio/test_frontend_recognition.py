@@ -10,7 +10,7 @@ from device.audio.array.geometry import load_geometry
 from device.audio.frontend import Frontend
 from device.config import EndpointSettings
 from device.config.frontend import EchoSettings, FrontendSettings
-from device.engines.asr_sherpa import load as load_recognizer
+from device.engines.asr_moonshine import load as load_recognizer
 from device.engines.vad_silero import load as load_vad
 from tools.bench_array import normalise
 from tools.simulate_room import Room, impulse_responses, read_speech, simulate

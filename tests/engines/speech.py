@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,12 @@ from device.modelstore.catalogue import Model
 MOONSHINE = Model(
     id="asr-moonshine-tiny-en",
     task="asr",
-    engine="sherpa-offline",
+    engine="moonshine",
     name="Moonshine tiny",
     licence="MIT",
     homepage="",
     languages=("en",),
     options={
-        "type": "moonshine_v2",
         "files": {
             "encoder": "encoder_model.ort",
             "decoder": "decoder_model_merged.ort",
@@ -29,6 +29,9 @@ MOONSHINE = Model(
         },
     },
 )
+
+MOONSHINE_ON_SHERPA = replace(MOONSHINE, engine="sherpa-offline", options={"type": "moonshine_v2", **MOONSHINE.options})
+"""The same files behind sherpa-onnx's own decoder."""
 
 TWO_CITIES = """It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of
 foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of light, it was the

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from device.engines.asr_sherpa import load
+from device.engines import asr_moonshine, asr_sherpa
 from device.engines.protocols import Recognizer
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
+from device.modelstore.catalogue import Model
 from tests.conftest import Recordings
-from tests.engines.speech import MOONSHINE, TWO_CITIES, audio, noise, plain
+from tests.engines.speech import MOONSHINE, MOONSHINE_ON_SHERPA, TWO_CITIES, audio, noise, plain
 
 pytestmark = pytest.mark.models
 
 
-@pytest.fixture(scope="module")
-def moonshine(model_dir: Callable[[str], Path]) -> Recognizer:
-    return load(MOONSHINE, model_dir(MOONSHINE.id), 1)
+Load = Callable[[Model, Path, int], Recognizer]
+BOTH: tuple[tuple[Load, Model], ...] = (
+    (asr_moonshine.load, MOONSHINE),
+    (asr_sherpa.load, MOONSHINE_ON_SHERPA),
+)
+NAMES = ("own", "sherpa")
+
+
+@pytest.fixture(scope="module", params=BOTH, ids=NAMES)
+def moonshine(request: pytest.FixtureRequest, model_dir: Callable[[str], Path]) -> Recognizer:
+    load, model = request.param
+    recognizer: Recognizer = load(model, model_dir(model.id), 1)
+    return recognizer
 
 
 def final(recognizer: Recognizer, samples: Samples) -> str:
@@ -101,15 +114,40 @@ def test_doubt_is_told_where_a_sound_is_short(moonshine: Recognizer, recordings:
     assert long.confidence is None
 
 
-def test_half_downloaded_weights_are_one_clear_line(model_dir: Callable[[str], Path], tmp_path: Path) -> None:
-    source = model_dir(MOONSHINE.id)
+@pytest.mark.parametrize(("load", "model"), BOTH, ids=NAMES)
+def test_half_downloaded_weights_are_one_clear_line(
+    load: Load, model: Model, model_dir: Callable[[str], Path], tmp_path: Path
+) -> None:
+    source = model_dir(model.id)
     for path in source.iterdir():
         if path.is_file():
             data = path.read_bytes()
             (tmp_path / path.name).write_bytes(data[: len(data) // 2] if path.suffix == ".ort" else data)
     with pytest.raises(DragomanError, match="cannot be loaded"):
-        load(MOONSHINE, tmp_path, 1)
+        load(model, tmp_path, 1)
 
 
 def test_loud_noise_does_not_crash_it(moonshine: Recognizer) -> None:
     final(moonshine, noise(3.0, 5.0))
+
+
+class Counted(asr_moonshine.Network):
+    """Counts the decoder's steps."""
+
+    steps = 0
+
+    def _step(self, feed: dict[str, Any], tokens: Sequence[int]) -> NDArray[np.int64]:
+        self.steps += 1
+        return super()._step(feed, tokens)
+
+
+def test_a_draft_spares_steps_and_changes_no_word(model_dir: Callable[[str], Path], recordings: Recordings) -> None:
+    folder = model_dir(MOONSHINE.id)
+    network = Counted(folder / "encoder_model.ort", folder / "decoder_model_merged.ort", 1)
+    samples = audio(recordings / "two_cities.wav")[: 8 * SAMPLE_RATE]
+    tokens = network.decode(samples, 60)
+    plainly, network.steps = network.steps, 0
+    assert network.decode(samples, 60, tokens) == tokens
+    assert network.steps < plainly / 5
+    for draft in (tokens[::-1], tokens[5:], tokens[:9] + tokens[12:], [*tokens[:4], 7, *tokens[4:]], [3] * 40):
+        assert network.decode(samples, 60, draft) == tokens

@@ -15,7 +15,7 @@ from device.engines.asr_sherpa_arguments import check_tokens, constructor, const
 from device.errors import DragomanError
 from device.modelstore.catalogue import Model
 from device.modelstore.loading import load_catalogue
-from tests.engines.speech import MOONSHINE
+from tests.engines.speech import MOONSHINE_ON_SHERPA as MOONSHINE
 
 RECOGNIZERS = {OFFLINE: sherpa_onnx.OfflineRecognizer, ONLINE: sherpa_onnx.OnlineRecognizer}
 TYPES = [(engine, kind) for engine, recognizer in RECOGNIZERS.items() for kind in constructor_types(recognizer)]

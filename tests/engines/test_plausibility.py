@@ -11,7 +11,7 @@ import soxr
 
 from device.audio.endpoint import Change, Endpointer
 from device.config import EndpointSettings
-from device.engines import asr_sherpa, tts_piper, vad_silero
+from device.engines import asr_moonshine, tts_piper, vad_silero
 from device.engines.plausibility import plausible
 from device.engines.protocols import Recognition, Recognizer, Synthesizer
 from device.events import SAMPLE_RATE, Samples
@@ -105,7 +105,7 @@ def ear(model_dir: Callable[[str], Path]) -> Ear:
     """Hear as the interpreter does: voice activity, endpoints, recognition, and then the gate."""
     settings = EndpointSettings()
     vad = vad_silero.load(VAD, model_dir(VAD.id), settings)
-    recognizer: Recognizer = asr_sherpa.load(MOONSHINE, model_dir(MOONSHINE.id), 1)
+    recognizer: Recognizer = asr_moonshine.load(MOONSHINE, model_dir(MOONSHINE.id), 1)
 
     def listen(samples: Samples) -> list[str]:
         vad.reset()

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from device.engines import asr_sherpa
+from device.engines import asr_moonshine
 from device.engines.protocols import Synthesizer
-from device.engines.tts_piper import LONGEST_PIECE, PAUSES, PLAIN_PAUSE, load, pieces, speakable
+from device.engines.tts_piper import load
+from device.engines.tts_voice import LONGEST_PIECE, PAUSES, PLAIN_PAUSE, pieces, speakable
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 from device.modelstore.catalogue import Model
@@ -44,7 +45,7 @@ def write_voice(folder: Path, gain: float = 0.3, **changes: Any) -> Path:
     """Write a voice that hums: 256 samples for every phoneme id, after 1000 samples of silence."""
     frame = np.sin(np.arange(256) * 2 * np.pi * 8 / 256).astype(np.float32) * gain
     constants = {"frame": frame[None, :], "flat": np.array([1, 1, 1, -1]), "axis": np.array([2]),
-                 "silence": np.zeros((1, 1, 1, 1000), np.float32), "small": np.float32(0.001)}  # fmt: skip
+                 "silence": np.zeros((1, 1, 1, 1000), np.float32), "small": np.float32(1e-8)}  # fmt: skip
     nodes = [
         helper.make_node("Cast", ["input"], ["ids"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["ids", "axis"], ["column"]),
@@ -192,7 +193,7 @@ def test_voice_that_needs_other_programs_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_what_is_spoken_can_be_understood(joe: Synthesizer, model_dir: Callable[[str], Path]) -> None:
-    ear = asr_sherpa.load(MOONSHINE, model_dir(MOONSHINE.id), 1)
+    ear = asr_moonshine.load(MOONSHINE, model_dir(MOONSHINE.id), 1)
     texts = [
         "The next train to Lisbon leaves at nine in the morning.",
         "I would like to buy a ticket, please.",

@@ -8,7 +8,7 @@ import pytest
 
 from device.audio.array.geometry import load_geometry
 from device.config import EndpointSettings
-from device.engines.asr_sherpa import load as load_recognizer
+from device.engines.asr_moonshine import load as load_recognizer
 from device.engines.vad_silero import load as load_vad
 from tools import bench_array
 from tools.bench_array import CASES, METHODS, Bench, Case, normalise
