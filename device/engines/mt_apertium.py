@@ -47,6 +47,7 @@ _TAGS: Final = {
 }  # fmt: skip
 """BCP-47 tags of the names that newer packages use."""
 _SPECIAL: Final = re.compile(r"[\\^$/<>{}@\[\]]")
+_ACRONYM: Final = re.compile(r"(?<!\w)[^\W\d_a-zà-ÿ]{3,12}(?!\w)")
 _ESCAPED: Final = re.compile(r"\\(.)")
 _LIMIT: Final = 400
 _PATIENCE: Final = 20.0
@@ -118,7 +119,7 @@ class ApertiumTranslator:
 
     def _run(self, chunks: Sequence[str]) -> list[ChunkTranslation]:
         with self._lock:
-            return [ChunkTranslation(self._ask(chunk), 0.0, 0) for chunk in chunks]
+            return [ChunkTranslation(_cased(self._ask(chunk), chunk), 0.0, 0) for chunk in chunks]
 
     def _ask(self, text: str) -> str:
         for attempt in range(2):
@@ -132,6 +133,13 @@ class ApertiumTranslator:
                 if attempt:
                     raise DragomanError(f"{self.model_id} does not answer ({error}); is its package whole?") from error
         raise AssertionError("unreachable")
+
+
+def _cased(answer: str, text: str) -> str:
+    """Return a translation with the capitals that the rules for phrases and for "e" before "i" lose."""
+    for word in dict.fromkeys(_ACRONYM.findall(text)):
+        answer = re.sub(rf"(?<!\w){word[0]}{word[1:]}(?!\w)", word, answer, flags=re.IGNORECASE)
+    return answer[:1].upper() + answer[1:] if text[:1].isupper() else answer
 
 
 class _Pipeline:

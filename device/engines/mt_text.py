@@ -1,8 +1,8 @@
 """Keeps out of a translation model what it would turn into junk, and puts it back.
 
 Translation models know the pieces of their vocabulary and ordinary sentences. Emoji, other scripts, control
-characters, web addresses and text without letters come out as noise, so a text is first cut into *chunks*, which the
-model translates, and *literals*, which pass unchanged.
+characters, web addresses, code, tags and text without letters come out as noise, so a text is first cut into
+*chunks*, which the model translates, and *literals*, which pass unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from device.engines.protocols import Translated
-from device.text.sentences import SPACELESS, split_sentences
+from device.text.sentences import MARKUP, SPACELESS, split_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class _Part:
     """Words that lost letters or signs that the vocabulary lacks; those that the model copies get them back."""
     shouted: bool = False
     """Capitals throughout; the model is given ordinary ones."""
+    piece: bool = False
+    """No sentence by itself: it gets no capital and no full stop of its own."""
     result: ChunkTranslation | None = None
 
 
@@ -46,8 +48,9 @@ _ADDRESS: Final = re.compile(
     r"(?:https?://|www\.)[^\s<>\"”]*[^\s<>\"”.,;:!?)\]}']"
     r"|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
     r"|(?<!\w)[#@][^\W\d]\w{0,63}"
+    r"|(?P<code>`[^`\n]{1,200}`|[$%#]?\{[\w.:,! -]{0,64}\}{1,2}|%\(\w{1,40}\)[sdif]|%(?:\d{1,2}\$)?[sdif](?!\w))"
 )
-"""Web and mail addresses, hashtags and handles."""
+"""Web and mail addresses, hashtags and handles; code and the placeholders of programs."""
 
 _ADDRESS_OR_SOLID: Final = re.compile(rf"{_ADDRESS.pattern}|(?P<solid>\w{{81,}})")
 """Letters without end are no word of a language that is written with spaces."""
@@ -145,6 +148,23 @@ class ChunkTranslator:
             return [_Part(text)]
         text = unicodedata.normalize("NFC", text)
         parts: list[_Part] = []
+        start = 0
+        for tag in MARKUP.finditer(text):
+            parts += [*self._between_tags(text[start : tag.start()]), _Part(tag[0])]
+            start = tag.end()
+        if start:
+            return parts + self._between_tags(text[start:])
+        return self._sentences(text)
+
+    def _between_tags(self, text: str) -> list[_Part]:
+        """Return the parts of a piece of a sentence, which models would make a sentence of its own."""
+        parts = self._sentences(text)
+        for part in parts:
+            part.piece = True
+        return parts
+
+    def _sentences(self, text: str) -> list[_Part]:
+        parts: list[_Part] = []
         for sentence in split_sentences(text, self._source, limit=self._limit):
             for piece, literal in self._cut_unknown(sentence):
                 parts += [_Part(piece)] if literal else self._chunk(piece)
@@ -199,7 +219,8 @@ class ChunkTranslator:
 
         def write_address(match: re.Match[str]) -> str:
             address = match[0]
-            written = address if all(map(self._is_known, address)) else _PLACEHOLDER.format(len(required) + 1)
+            plain = match.lastgroup != "code" and all(map(self._is_known, address))
+            written = address if plain else _PLACEHOLDER.format(len(required) + 1)
             required.append((written, address))
             return written
 
@@ -289,6 +310,11 @@ def _is_shouted(text: str) -> bool:
 def _restore(part: _Part, text: str) -> str:
     if part.shouted:
         text = text.upper()
+    elif part.piece and part.written:
+        if part.written[:1].islower():
+            text = text[:1].lower() + text[1:]
+        if part.written[-1:].isalnum() and text[-1:] == ".":
+            text = text[:-1]
     for written, original in part.required:
         text = text.replace(written, original)
     for written, original in part.names:

@@ -6,6 +6,7 @@ one with the best product of its models' qualities wins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -15,6 +16,8 @@ from device.errors import DragomanError
 from device.modelstore.catalogue import Model
 from device.text.sentences import SPACELESS
 
+_PARTS_NONE: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uff00-\uffef]")
+"""Letters and marks of the scripts that are written without spaces."""
 MOST_PIVOTS: Final = 2
 """Each leg loses meaning and takes time; a third pivot is not worth having."""
 
@@ -122,7 +125,7 @@ def join_sentences(originals: Sequence[str], translations: Sequence[str], target
     """Put translated sentences together with the white space of their originals.
 
     Where the source is written without spaces between sentences and the target is not, one is put there, and taken
-    away the other way round.
+    away the other way round. A word without end, cut because of its length, is put together again.
     """
     spaceless = target.split("-", 1)[0] in SPACELESS
     out = ""
@@ -130,9 +133,17 @@ def join_sentences(originals: Sequence[str], translations: Sequence[str], target
         core = original.strip()
         lead, _, trail = original.partition(core) if core else (original, "", "")
         if number < len(originals) - 1:
-            if not trail and not spaceless:
+            if core and not trail and not spaceless and not _inside_word(core, originals[number + 1]):
                 trail = " "
             elif trail == " " and spaceless:
                 trail = ""
         out += lead + (translation if core else "") + trail
     return out
+
+
+def _inside_word(before: str, after: str) -> bool:
+    """Whether a cut parts two letters, or two signs that are no letters, of a script that is written with spaces."""
+    a, b = before[-1:], after[:1]
+    if not a or not b or a.isspace() or b.isspace() or _PARTS_NONE.match(a):
+        return False
+    return a.isalnum() == b.isalnum() or not (a.isalnum() or b.isupper())

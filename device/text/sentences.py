@@ -7,6 +7,7 @@ numbered lists, and an upper limit of length for text that has no full stops at 
 from __future__ import annotations
 
 import re
+import sys
 from typing import Final
 
 SPACELESS: Final = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
@@ -24,6 +25,14 @@ _BOUNDARY: Final = re.compile(
 _WORD_BEFORE: Final = re.compile(r"[^\s(\[\"'“‘«/]+$")  # noqa: RUF001
 _LONGEST_WORD: Final = 24
 _OPENERS: Final = "\"'“‘«¿¡([{-–— "  # noqa: RUF001
+
+
+MARKUP: Final = re.compile(
+    r"<!--.{0,4000}?-->|<(?P<verbatim>script|style|code|pre|kbd|samp)\b[^<>]{0,400}>.{0,4000}?</(?P=verbatim)\s*>"
+    r"|</?[A-Za-z][^<>]{0,2000}>|<![A-Za-z][^<>]{0,400}>|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Tags and entities of HTML and XML, and what stands between tags that hold no prose."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -76,8 +85,14 @@ def split_sentences(text: str, language: str, *, limit: int = LONGEST_SENTENCE) 
     primary = language.split("-", 1)[0].lower()
     pieces: list[str] = []
     start, first = 0, _skip_space(text, 0)
+    tags = (m.span() for m in MARKUP.finditer(text)) if "<" in text else iter(())
+    tag = next(tags, _NOWHERE)
     for match in _BOUNDARY.finditer(text):
         end = match.end()
+        while tag[1] <= match.start():
+            tag = next(tags, _NOWHERE)
+        if tag[0] < match.start():
+            continue
         if first < end and _ends_sentence(text, first, match, primary):
             pieces.append(text[start:end])
             start = end
@@ -144,6 +159,7 @@ def _skip_space(text: str, start: int) -> int:
     return match.start() if match else len(text)
 
 
+_NOWHERE: Final = (sys.maxsize, sys.maxsize)
 _VISIBLE: Final = re.compile(r"\S")
 _BREAKS: Final = (re.compile(r"[;:；：]\s*"), re.compile(r"[,、，،]\s+|[、，]|\s[-–—]\s"), re.compile(r"\s+"))  # noqa: RUF001
 

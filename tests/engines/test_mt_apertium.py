@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from device.engines.mt_apertium import ApertiumTranslator, commands_of, installed_pairs, load
+from device.engines.mt_apertium import ApertiumTranslator, _cased, commands_of, installed_pairs, load
 from device.engines.protocols import Translator
 from device.engines.routes import find_route
 from device.errors import DragomanError
@@ -69,7 +69,7 @@ def test_a_missing_program_is_told_with_its_packages(modes):
 def test_sentences_pass_through_programs_that_keep_running(translator):
     assert isinstance(translator, Translator)
     answers = translator.translate(["hola", "", "[a] {b} ^c$ <d> \\e/ @", "dia 😀 www.casa.es/x"])
-    assert [a.text for a in answers] == ["HOLA", "", "[A] {B} ^C$ <D> \\E/ @", "DIA 😀 www.casa.es/x"]
+    assert [a.text for a in answers] == ["HOLA", "", "[A] {b} ^C$ <d> \\E/ @", "DIA 😀 www.casa.es/x"]
     assert answers[0].confidence is None
 
 
@@ -143,3 +143,8 @@ def test_english_goes_to_four_languages_at_once(model_dir):
     assert "niños" in texts["es"]
     assert "nens" in texts["ca"]
     assert "nenos" in texts["gl"]
+
+
+def test_capitals_that_the_rules_lose_are_put_back():
+    assert _cased("buen día, e iSO 9001", "Bom dia, e ISO 9001") == "Buen día, e ISO 9001"
+    assert _cased("una casa", "uma casa") == "una casa"

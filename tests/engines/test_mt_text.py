@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from device.engines.mt_text import ChunkTranslation, ChunkTranslator
+from device.text.sentences import MARKUP, split_sentences
 
-ALPHABET = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'\"-:/() ")
+ALPHABET = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'\"-:/() <>%;")
 
 
 class Model:
@@ -148,3 +150,49 @@ def test_any_text_is_translated(text: str) -> None:
 def test_a_hundred_thousand_characters_are_translated(piece: str) -> None:
     text = (piece * 100_000)[:100_000]
     assert translate(text, Model(lambda chunk: chunk)).replace(" ", "") == text.replace(" ", "")
+
+
+TAGGED = [
+    '<p class="a. B">one <b>two</b>, <br/>three</p>',
+    "one &amp; two &#8364; &lt;three&gt;",
+    "<script>var one = 'two. Three';</script> four",
+    "<!-- one. Two -->three<code>x = y</code>",
+]
+
+
+@pytest.mark.parametrize("text", TAGGED)
+def test_tags_and_entities_survive_unchanged(text: str) -> None:
+    answer = translate(text, Model(str.upper))
+    assert [m[0] for m in MARKUP.finditer(answer)] == [m[0] for m in MARKUP.finditer(text)]
+    assert MARKUP.sub("|", answer).upper() == MARKUP.sub("|", text).upper()
+    assert answer != text
+
+
+def test_no_sentence_ends_inside_a_tag() -> None:
+    text = '<a title="Mr. Smith. Hello! Yes">One.</a> Two. <!-- Three. Four --> Five.'
+    assert split_sentences(text, "en") == [
+        '<a title="Mr. Smith. Hello! Yes">One.</a> Two. ',
+        "<!-- Three. Four --> Five.",
+    ]
+
+
+def test_a_piece_between_tags_gets_no_capital_and_no_full_stop() -> None:
+    model = Model(lambda text: f"{text.capitalize()}.")
+    assert translate("One <b>two</b> three.", model) == "One <b>two</b> three.."
+
+
+@pytest.mark.parametrize(
+    "code", ["{name}", "%s", "${price}", "{{ user.name }}", "%(count)d", "`git push --force`", "{0}"]
+)
+def test_placeholders_and_code_survive_unchanged(code: str) -> None:
+    model = Model(lambda text: text.replace("press", "aperte"))
+    assert translate(f"press {code} now", model) == f"aperte {code} now"
+    mangling = Model(lambda text: re.sub(r"www\S*", "?", text))
+    assert translate(f"press {code} now", mangling) == f"press {code} now"
+
+
+def test_percentages_and_comparisons_are_no_code() -> None:
+    model = Model()
+    for text in ("a < b and c > d", "5% of all", "50 %, say"):
+        translate(text, model)
+    assert model.given == ["a < b and c > d", "5% of all", "50 %, say"]

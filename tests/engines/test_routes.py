@@ -107,3 +107,5 @@ def test_sentences_are_joined_as_the_target_writes_them() -> None:
     assert join_sentences(["你好。", "再见。"], ["Hello.", "Bye."], "en") == "Hello. Bye."
     assert join_sentences(["Hello. ", "Bye."], ["你好。", "再见。"], "zh") == "你好。再见。"
     assert join_sentences([" Hello.\n", "Bye. "], ["Olá.", "Tchau."], "pt") == " Olá.\nTchau. "
+    assert join_sentences(["aaa", "aaa"], ["aaa", "aaa"], "pt") == "aaaaaa", "one word, cut because of its length"
+    assert join_sentences(["  ", "  "], ["", ""], "pt") == "    "
