@@ -6,7 +6,7 @@
 # make soak            a day of audio, faster than real time: what grows? (HOURS=12 for less); also build/soak.json
 # make bench           speed, latency, memory and accuracy; also written to build/bench.json
 # make bench-server    how many conversations the server holds at once; also in build/bench-server.json
-# make fuzz            100,000 strange inputs to the server (COUNT=n for n of each kind)
+# make fuzz            100,000 strange inputs to the server (COUNT=n for n); also in build/fuzz.json
 # make bench-text      the text room: what it gains and costs; also written to build/bench-text.json
 # make bench-array     microphone arrays in simulated rooms: dB, words, degrees; also written to build/bench-array.json
 # make lint            ruff and mypy
@@ -61,8 +61,8 @@ bench-server: setup
 	@$(PYTHON_VENV) -m tools.bench_server
 
 fuzz: setup
-	FUZZ=$(or $(COUNT),10000) $(PYTHON_VENV) -m pytest tests/server tests/text/test_ssml.py --timeout 7200 \
-		-k "any or whatever or come_apart or body_holds or pieces_of or every_answer"
+	@$(PYTHON_VENV) -m tools.models tests
+	@$(PYTHON_VENV) -m tools.fuzz $(if $(COUNT),--count $(COUNT))
 
 bench-text: setup
 	@$(PYTHON_VENV) -m tools.models tests

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,7 +13,6 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -27,10 +25,6 @@ from device.server.frames import parse_binary, parse_text, write_binary, write_t
 from device.server.serve import Server
 from device.server.wave import wave_header
 from tests.support.engines import BeepVoice, SmallEngines, UpperTranslator
-
-if FUZZ := os.environ.get("FUZZ"):
-    settings.register_profile("fuzz", max_examples=int(FUZZ), deadline=None, suppress_health_check=list(HealthCheck))
-    settings.load_profile("fuzz")
 
 
 def model(task, id_, **more):

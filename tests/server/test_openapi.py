@@ -1,9 +1,7 @@
 """The description of the REST interfaces is served, and true: whatever it allows is answered as it says.
 
-`FUZZ` sets how many requests each operation gets; the default keeps the suite quick.
+`make fuzz` asks more often.
 """
-
-import os
 
 import pytest
 import schemathesis
@@ -12,14 +10,9 @@ from schemathesis.checks import not_a_server_error, response_schema_conformance,
 
 from device.server.openapi import description
 from tests.server.conftest import wait_for
+from tools import fuzz  # noqa: F401 - tells schemathesis how recordings are sent
 
-
-@schemathesis.serializer("audio/wav", "audio/ogg")
-def as_it_is(context, value):
-    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
-
-
-COUNT = int(os.environ.get("FUZZ", "15"))
+COUNT = 15
 SCHEMA = schemathesis.openapi.from_dict(description())
 OPERATIONS = {result.ok().label: result.ok() for result in SCHEMA.get_all_operations()}
 
