@@ -2,6 +2,7 @@
 
 Temperature and throttling are the kernel's own: ``/sys/class/thermal`` everywhere, and on a Raspberry Pi the
 firmware's ``get_throttled`` (https://www.raspberrypi.com/documentation/computers/os.html, "vcgencmd get_throttled").
+Elsewhere, as on a Jetson, the kernel's own cooling by a lower clock tells that heat slows the machine down.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ EVERY = 30
 HOT, COOL = 80.0, 75.0
 """Degrees Celsius: a Raspberry Pi slows down at 80 to protect itself."""
 THROTTLED = {0: "under_voltage", 1: "frequency_capped", 2: "throttled", 3: "soft_temperature_limit"}
-"""Bits of ``get_throttled`` that tell what is so now."""
+"""Bits of ``get_throttled`` that tell what is so now …"""
+SINCE_START = 16
+"""… and how much higher those stand that tell what has been so since the start."""
 
 
 def temperature(root: Path = Path("/")) -> float | None:
@@ -31,12 +34,29 @@ def temperature(root: Path = Path("/")) -> float | None:
 
 
 def throttling(root: Path = Path("/")) -> dict[str, bool] | None:
-    """Return what slows a Raspberry Pi down now, by name; None on other machines."""
+    """Return what slows the machine down now, by name; None where nothing tells."""
+    bits = _throttled(root)
+    if bits is not None:
+        return {name: bool(bits >> bit & 1) for bit, name in THROTTLED.items()}
+    states = []
+    for device in root.glob("sys/class/thermal/cooling_device*"):
+        with suppress(OSError, ValueError):
+            if "cpufreq" in (device / "type").read_text():
+                states.append(int((device / "cur_state").read_text()))
+    return {THROTTLED[1]: any(states)} if states else None
+
+
+def throttled_before(root: Path = Path("/")) -> list[str]:
+    """Return what has slowed a Raspberry Pi down at any time since its start."""
+    bits = _throttled(root) or 0
+    return [name for bit, name in THROTTLED.items() if bits >> (bit + SINCE_START) & 1]
+
+
+def _throttled(root: Path) -> int | None:
     try:
-        bits = int((root / "sys/devices/platform/soc/soc:firmware/get_throttled").read_text(), 16)
+        return int((root / "sys/devices/platform/soc/soc:firmware/get_throttled").read_text(), 16)
     except (OSError, ValueError):
         return None
-    return {name: bool(bits >> bit & 1) for bit, name in THROTTLED.items()}
 
 
 class Diagnostics:
@@ -100,8 +120,8 @@ class Diagnostics:
         if now is None:
             return
         self._publish("throttling", now)
-        if now["under_voltage"] != self._weak:
-            self._weak = now["under_voltage"]
+        if (weak := now.get("under_voltage", False)) != self._weak:
+            self._weak = weak
             text = "the power supply is too weak: use the official one, and a short cable"
             self._alert("under-voltage", text if self._weak else None)
 

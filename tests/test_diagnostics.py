@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from device.diagnostics import EVERY, Diagnostics, temperature, throttling
+from device.diagnostics import EVERY, Diagnostics, temperature, throttled_before, throttling
 from device.engines.scheduler import Meter
 
 
@@ -66,6 +66,26 @@ def test_a_weak_power_supply_is_an_alert_while_it_is_weak(machine):
     machine.throttle(0x50000)
     machine.diagnostics.measure()
     assert machine.alerts["under-voltage"] is None
+
+
+def test_what_was_wrong_since_the_start_is_known(machine):
+    machine.throttle(0x50000)
+    assert not any(throttling(machine.root).values())
+    assert throttled_before(machine.root) == ["under_voltage", "throttled"]
+    assert throttled_before(machine.root / "elsewhere") == []
+
+
+def test_a_board_that_lowers_its_clock_because_of_heat_says_so(machine):
+    for number, (kind, state) in enumerate((("thermal-cpufreq-0", 0), ("pwm-fan", 3), ("thermal-cpufreq-1", 2))):
+        folder = machine.root / f"sys/class/thermal/cooling_device{number}"
+        folder.mkdir(parents=True)
+        (folder / "type").write_text(f"{kind}\n")
+        (folder / "cur_state").write_text(f"{state}\n")
+    assert throttling(machine.root) == {"frequency_capped": True}
+    (folder / "cur_state").write_text("0\n")
+    assert throttling(machine.root) == {"frequency_capped": False}
+    machine.diagnostics.measure()
+    assert machine.told["throttling"] == {"frequency_capped": False}
 
 
 def test_each_stage_tells_its_speed_since_the_last_time(machine):

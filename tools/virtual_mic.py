@@ -171,6 +171,11 @@ class VirtualMicrophone:
             self._feed(process, np.ascontiguousarray(samples, np.float32).tobytes())
         return process
 
+    def hear_speaker(self) -> None:
+        """Let every microphone hear the speaker from now on, as in a room."""
+        source, sink = f"source={SPEAKER_SINK}.monitor", f"sink={MIC_SINK}"
+        self._pactl("load-module", "module-loopback", source, sink, "latency_msec=60", "remix=yes")
+
     def record_speaker(self, path: Path) -> subprocess.Popen[bytes]:
         """Record what the speaker says into a WAV file, until `finish` ends the returned process."""
         process = subprocess.Popen(

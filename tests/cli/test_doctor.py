@@ -1,13 +1,17 @@
 """``dragoman doctor`` finds what is missing and says what to do about it."""
 
 import json
+import re
 import socket
 
+import gpiozero
 import pytest
 
 from device.cli import checks
-from device.cli.checks import Finding, Status
+from device.cli.findings import Finding, Status
 from device.config import Settings
+from device.controls.pins import mock_press
+from device.errors import DragomanError
 from tests.audio.pulse import virtual_mic
 from tests.cli.test_main import dragoman
 from tools.local_broker import LocalBroker
@@ -183,6 +187,7 @@ def test_lights_that_cannot_be_opened_are_a_problem(tmp_path):
 def test_heat_and_throttling_are_told(monkeypatch, degrees, throttled, statuses):
     monkeypatch.setattr("device.diagnostics.temperature", lambda: degrees)
     monkeypatch.setattr("device.diagnostics.throttling", lambda: throttled)
+    monkeypatch.setattr("device.diagnostics.throttled_before", list)
     told = findings(checks.heat)
     assert [finding.status for finding in told] == statuses
     assert all("under voltage" in f.text for f in told if f.check == "throttling" and f.status == "warning")
@@ -200,8 +205,138 @@ def test_each_channel_of_the_microphone_is_listened_to(virtual_mic, tmp_path):
     player = virtual_mic.play(path, wait=False)
     (told,) = findings(checks.hearing, audio={"channels": 4})
     assert told.status is Status.PROBLEM, told
-    assert told.text.endswith("no sound on channel 3")
+    assert told.text.endswith("no sound on channel 2")
     player.kill()
     player.wait()
     (told,) = findings(checks.hearing, audio={"channels": 4})
     assert (told.status, "complete silence" in told.text) == (Status.WARNING, True)
+
+
+@pytest.mark.e2e
+def test_the_speaker_is_heard_by_the_microphone_or_it_is_told(virtual_mic):
+    (told,) = findings(checks.round_trip)
+    assert (told.status, told.text) == (Status.WARNING, "the microphone does not hear the speaker")
+    assert "headphones" in told.remedy
+    virtual_mic.hear_speaker()
+    (told,) = findings(checks.round_trip, audio={"channels": 4})
+    found = re.fullmatch(r"the speaker is heard on channel 0, 1, 2, 3 at (-\d+) dB after (\d\.\d\d) s", told.text)
+    assert found, told
+    assert told.status is Status.OK
+    assert -30 <= int(found[1]) <= -5
+    assert 0.02 <= float(found[2]) <= 2.0
+    assert findings(checks.round_trip, audio={"output": "null"}) == []
+    assert findings(checks.round_trip, speech={"enabled": False}) == []
+
+
+def test_where_an_array_hears_the_speaker_is_told_and_whether_somebody_should_talk_there():
+    from device.audio.array.calibrate import chirp
+    from device.audio.array.geometry import load_geometry
+    from device.cli.checks_sound import _Heard, _placed
+    from tools.simulate_room import Room, simulate
+
+    geometry = load_geometry("respeaker-4mic")
+    sound = simulate(geometry, chirp(2.0), Room(0.0, talker_azimuth=90.0)).mixture
+    for array, status in (
+        ({}, Status.OK),
+        ({"looks": [{"azimuth": 270}]}, Status.OK),
+        ({"looks": [{"azimuth": 80}]}, Status.WARNING),
+        ({"looks": [{"azimuth": 80}], "exclude": [{"azimuth": 90}]}, Status.OK),
+    ):
+        settings = Settings.model_validate({"frontend": {"array": {"geometry": "respeaker-4mic", **array}}})
+        (told,) = _placed(settings, _Heard(sound, 16_000, 0.0), geometry, "heard")
+        assert told.status is status, (array, told)
+        azimuth = re.search(r"from (\d+)°", told.text)
+        assert azimuth, told
+        assert abs(int(azimuth[1]) - 90) <= 8
+        assert (told.remedy is None) == (status is Status.OK)
+
+
+@pytest.mark.e2e
+def test_each_sick_channel_of_an_array_is_named_with_what_to_do(virtual_mic, tmp_path):
+    import numpy as np
+    import soundfile
+
+    noise = np.repeat(np.random.default_rng(1).normal(0, 0.05, (48_000 * 12, 1)), 4, axis=1)
+    noise[:, 1] *= -1
+    noise[:, 3] *= 0.0001
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, noise, 48_000, subtype="FLOAT")
+    player = virtual_mic.play(path, wait=False)
+    told = findings(checks.hearing, audio={"channels": 4}, frontend={"array": {"geometry": "respeaker-4mic"}})
+    player.kill()
+    player.wait()
+    assert {(f.status, f.text.split(": ")[1], f.remedy) for f in told} == {
+        (
+            Status.WARNING,
+            "channel 1 has inverted polarity",
+            "corrected, `dragoman devices calibrate` makes it permanent",
+        ),
+        (Status.PROBLEM, "channel 3 is dead", "check its wiring"),
+    }
+
+
+def test_a_broken_sound_system_is_one_problem_a_device(monkeypatch):
+    def broken():
+        raise DragomanError("the sound system cannot be used: ALSA's configuration is missing; see /etc/asound.conf")
+
+    monkeypatch.setattr("device.audio.devices.list_devices", broken)
+    told = findings(checks.sound)
+    assert [(f.check, f.status, f.remedy) for f in told] == [
+        ("microphone", Status.PROBLEM, "see /etc/asound.conf"), ("speaker", Status.PROBLEM, "see /etc/asound.conf"),
+    ]  # fmt: skip
+
+
+def test_a_button_that_is_down_is_a_warning(monkeypatch):
+    class Held(gpiozero.DigitalInputDevice):
+        def __init__(self, *args, **how):
+            super().__init__(*args, **how)
+            mock_press(17)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gpiozero, "DigitalInputDevice", Held)
+        (told,) = findings(checks.buttons, controls={"pins": "mock"})
+    assert (told.status, told.text) == (Status.WARNING, "talk on 17 is down")
+    assert findings(checks.buttons, controls={"pins": "mock"})[0].status is Status.OK
+
+
+def test_pins_that_this_user_may_not_use_are_a_problem(monkeypatch, tmp_path):
+    chip = tmp_path / "gpiochip0"
+    chip.touch()
+    monkeypatch.setattr("device.controls.pins.GPIO_CHIPS", str(tmp_path / "gpiochip*"))
+    (told,) = findings(checks.gpio)
+    assert (told.status, told.text) == (Status.OK, f"{chip} can be used")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    (told,) = findings(checks.gpio)
+    assert told.status is Status.PROBLEM
+    assert "usermod -aG gpio" in told.remedy
+    assert findings(checks.gpio, controls={"pins": "none"}) == []
+
+
+def test_certificates_that_end_soon_are_told_before_they_do(tmp_path, monkeypatch):
+    from device.server.certificates import DAYS, make_certificates
+
+    settings = {"server": {"tls_port": 8443}, "state_directory": tmp_path}
+    (told,) = findings(checks.certificates, **settings)
+    assert told.status is Status.PROBLEM
+    assert "dragoman tls init" in told.remedy
+    make_certificates(tmp_path / "tls", ["kitchen"])
+    (told,) = findings(checks.certificates, **settings)
+    assert told.status is Status.OK
+    now = checks.time.time()
+    for days, status, text in (
+        (DAYS - 5, Status.WARNING, "valid for another 4 days"),
+        (DAYS + 1, Status.PROBLEM, "expired"),
+    ):
+        monkeypatch.setattr(checks.time, "time", lambda days=days: now + days * 86_400)
+        (told,) = findings(checks.certificates, **settings)
+        assert (told.status, text in told.text) == (status, True), told
+    assert findings(checks.certificates) == []
+
+
+def test_silent_plays_nothing(dragoman, monkeypatch):
+    monkeypatch.setattr(checks, "CHECKS", (checks.round_trip, checks.memory))
+    monkeypatch.setattr("device.cli.checks_sound._listen", lambda *_: pytest.fail("it listened"))
+    code, out, _ = dragoman("doctor", "--silent")
+    assert (code, "round trip" in out) == (0, False)
+    monkeypatch.setenv("INVOCATION_ID", "0123")
+    assert dragoman("doctor")[0] == 0

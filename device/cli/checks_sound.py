@@ -1,0 +1,294 @@
+"""What ``dragoman doctor`` hears: the devices, every channel of the microphone, and the speaker through it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from device.cli.findings import Finding, ok, problem, warning
+from device.config import Settings
+from device.errors import DragomanError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from device.audio.array.geometry import Geometry
+    from device.audio.devices import Direction
+
+LISTEN = 2.2
+"""Seconds for which the room is listened to: the health of an array is judged by the half second, twice."""
+ROUND_TRIP = 3.0
+"""Seconds in which a sound that was played must have come back."""
+CHIRP = 0.5
+CLIPPED = 0.99
+QUIET = 1e-6
+"""Root mean square below which a channel has no sound at all: even a silent room is louder."""
+FOUND = 9.0
+"""How far the correlation with the chirp must rise above its own root mean square. Noise rises to 5."""
+FAINT_DB = -60.0
+"""Level of the chirp, in the microphone, below which echo cancelling and calibration have little to work with."""
+
+
+def sound(settings: Settings) -> Iterator[Finding]:
+    """Look for the microphone and the speaker."""
+    from device.audio.devices import Direction, choose, list_devices
+
+    wanted = {Direction.INPUT: settings.audio.input, Direction.OUTPUT: settings.audio.output}
+    try:
+        found = list_devices()
+    except DragomanError as error:
+        reason, _, remedy = str(error).partition("; ")
+        for direction in wanted:
+            yield problem(_name(direction), reason, remedy)
+        return
+    for direction, device in wanted.items():
+        name = _name(direction)
+        if _stands_in(device):
+            yield ok(name, f"{device} stands in for it")
+            continue
+        try:
+            chosen = choose(found, device, direction)
+        except DragomanError as error:
+            if direction is Direction.OUTPUT and not settings.speech.enabled:
+                yield ok(name, f"not needed, for speech is off ({error})")
+            else:
+                yield problem(name, str(error), _remedy(direction))
+            continue
+        channels = chosen.channels(direction)
+        yield ok(name, f"{chosen.name} ({channels} {'channel' if channels == 1 else 'channels'}, {chosen.rate} Hz)")
+
+
+def hearing(settings: Settings) -> Iterator[Finding]:
+    """Listen to every channel of the microphone for a moment."""
+    import numpy as np
+
+    from device.audio.frontend import array_geometry
+
+    if _stands_in(settings.audio.input):
+        return
+    try:
+        geometry = array_geometry(settings.frontend.array)
+    except DragomanError as error:
+        yield problem("hearing", str(error), "see frontend.array.geometry")
+        return
+    heard = _listen(settings, LISTEN)
+    if heard is None:
+        return  # that there is no microphone is told already
+    levels = np.sqrt(np.mean(heard.sound.astype(np.float64) ** 2, axis=0))
+    text = "level " + ", ".join(f"{20 * np.log10(level + 1e-9):.0f} dB" for level in levels)
+    dead = [channel for channel, level in enumerate(levels) if level < QUIET]
+    if len(dead) == len(levels):
+        remedy = "is the microphone switched off, or turned down in the mixer?"
+        yield warning("hearing", f"{text}: complete silence", remedy)
+        return
+    sick = list(_health(heard, geometry, dead))
+    if float(np.mean(np.abs(heard.sound) > CLIPPED)) > 0.01:
+        sick.append(warning("hearing", "too loud", "turn the microphone down in the mixer (alsamixer)"))
+    yield from (Finding(f.check, f.status, f"{text}: {f.text}", f.remedy) for f in sick)
+    if not sick:
+        yield ok("hearing", text)
+
+
+def round_trip(settings: Settings) -> Iterator[Finding]:
+    """Play a chirp on the speaker and look for it in the microphone."""
+    import numpy as np
+
+    from device.audio.array.calibrate import chirp
+    from device.audio.frontend import array_geometry
+    from device.events import SAMPLE_RATE
+
+    if not settings.speech.enabled or _stands_in(settings.audio.input) or _stands_in(settings.audio.output):
+        return
+    played = chirp(CHIRP)
+    heard = _listen(settings, ROUND_TRIP, played)
+    if heard is None or heard.played_at is None:
+        return  # told already
+    try:
+        geometry = array_geometry(settings.frontend.array)
+    except DragomanError:
+        geometry = None
+    loopback = geometry.loopback if geometry is not None else ()
+    echoes = {channel: _find(heard.at_16k()[:, channel], played) for channel in range(heard.sound.shape[1])}
+    clear = {channel: echo for channel, echo in echoes.items() if echo is not None}
+    microphones = [channel for channel in clear if channel not in loopback]
+    if not microphones:
+        remedy = "turn the speaker up, see audio.output and speech.volume; with headphones this is as it should be"
+        yield warning("round trip", "the microphone does not hear the speaker", remedy)
+        return
+    level = max(clear[channel].level for channel in microphones)
+    delay = min(clear[channel].at for channel in microphones) / SAMPLE_RATE - heard.played_at
+    where = ", ".join(map(str, microphones))
+    text = f"the speaker is heard on channel {where} at {20 * np.log10(level):.0f} dB after {max(0.0, delay):.2f} s"
+    if playback := [channel for channel in clear if channel in loopback]:
+        text += f", and on the loopback channel {', '.join(map(str, playback))}"
+    if 20 * np.log10(level) < FAINT_DB:
+        yield warning("round trip", text, "very faint: turn the speaker up in the mixer (alsamixer)")
+        return
+    yield from _placed(settings, heard, geometry, text)
+
+
+def _placed(settings: Settings, heard: _Heard, geometry: Geometry | None, text: str) -> Iterator[Finding]:
+    """Tell where the array hears the speaker, and whether somebody is expected to talk from there."""
+    from device.audio.array.calibrate import measure
+    from device.audio.array.doa import Direction
+    from device.audio.array.sectors import Sector, Sectors
+
+    azimuth = None
+    if geometry is not None and geometry.size > 1 and max(geometry.channels) < heard.sound.shape[1]:
+        try:
+            azimuth = measure(heard.at_16k()[:, list(geometry.channels)], geometry).azimuth
+        except DragomanError:
+            azimuth = None
+    if azimuth is None:
+        yield ok("round trip", text)
+        return
+    text += f", from {azimuth:.0f}°"
+    array = settings.frontend.array
+    sectors = Sectors(
+        tuple(Sector(look.azimuth, look.width) for look in array.looks),
+        tuple(Sector(out.azimuth, out.width) for out in array.exclude),
+    )
+    direction = Direction(azimuth, 1.0)
+    look = sectors.look(direction)
+    if look is not None and not sectors.unwanted(direction):
+        remedy = f"move the speaker, or exclude its direction: [[frontend.array.exclude]] azimuth = {azimuth:.0f}"
+        yield warning("round trip", f"{text}, where frontend.array.looks.{look} expects somebody to talk", remedy)
+    else:
+        yield ok("round trip", text)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A recording with all channels of the device."""
+
+    sound: NDArray[np.float32]
+    rate: int
+    played_at: float | None = None
+    """Seconds into the recording at which a sound was given to the speaker; None when none was."""
+
+    def at_16k(self) -> NDArray[np.float32]:
+        import numpy as np
+        import soxr
+
+        from device.events import SAMPLE_RATE
+
+        if self.rate == SAMPLE_RATE:
+            return self.sound
+        return np.asarray(soxr.resample(self.sound, self.rate, SAMPLE_RATE), np.float32)
+
+
+@dataclass(frozen=True)
+class _Echo:
+    at: int
+    """Where it begins, in samples at 16 kHz."""
+    level: float
+    """Its root mean square."""
+
+
+def _find(channel: NDArray[np.float32], played: NDArray[np.float32]) -> _Echo | None:
+    """Look for a sound in a recording, by a matched filter; None where it is not."""
+    import numpy as np
+
+    size = len(channel) + len(played)
+    product = np.fft.irfft(np.fft.rfft(channel, size) * np.conj(np.fft.rfft(played, size)), size)
+    alike = np.abs(product[: len(channel)])
+    at = int(np.argmax(alike))
+    if alike[at] < FOUND * float(np.sqrt(np.mean(alike**2))) + 1e-9:
+        return None
+    gain = alike[at] / float(np.sum(played.astype(np.float64) ** 2))
+    return _Echo(at, float(gain * np.sqrt(np.mean(played**2))))
+
+
+def _health(heard: _Heard, geometry: Geometry | None, dead: list[int]) -> Iterator[Finding]:
+    """Judge the channels as the front end does while it runs; without an array, by their sound alone."""
+    from device.audio.alerts import Fault
+    from device.audio.array.health import ArrayHealth
+
+    if geometry is None:
+        if dead:
+            which = ", ".join(map(str, dead))
+            yield problem("hearing", f"no sound on channel {which}", "see the wiring of that microphone")
+        return
+    sound = heard.at_16k()
+    missing = frozenset(m for m, channel in enumerate(geometry.channels) if channel >= sound.shape[1])
+    health = ArrayHealth(geometry, missing)
+    present = [min(channel, sound.shape[1] - 1) for channel in geometry.channels]
+    for alert in health.check(sound[:, present]):
+        if not alert.active or (geometry.channels.index(alert.channel), alert.fault) not in health.faults:
+            continue
+        text, _, remedy = alert.text.partition("; ")
+        mild = alert.fault in {Fault.LOW, Fault.LOUD, Fault.INVERTED, Fault.CLIPPED, Fault.DROPOUT}
+        yield (warning if mild else problem)("hearing", text, remedy)
+
+
+def _listen(settings: Settings, seconds: float, play: NDArray[np.float32] | None = None) -> _Heard | None:
+    """Record the configured microphone, and meanwhile play something; None where nothing is heard."""
+    import numpy as np
+
+    from device.audio.capture import Capture
+    from device.audio.playback import Player
+    from device.audio.reports import AudioReport, Happening
+    from device.events import SAMPLE_RATE
+
+    blocks: list[NDArray[np.float32]] = []
+    settled, done = threading.Event(), threading.Event()
+
+    def heard(block: NDArray[np.float32]) -> None:
+        blocks.append(block)
+        frames = sum(map(len, blocks))
+        if frames >= 0.3 * capture.rate:
+            settled.set()
+        if frames >= seconds * capture.rate:
+            done.set()
+
+    def reported(report: AudioReport) -> None:
+        if report.kind is Happening.LOST:
+            settled.set()
+            done.set()
+
+    no_speaker = threading.Event()
+    capture = Capture(settings.audio, heard, reported)
+    player = None
+    played_at = None
+    if play is not None:
+        player = Player(
+            settings.audio, settings.speech.volume,
+            on_event=lambda report: no_speaker.set() if report.kind is Happening.LOST else None,
+        )  # fmt: skip
+        player.start()
+    capture.start()
+    try:
+        if player is not None and play is not None and settled.wait(10.0) and blocks:
+            played_at = sum(map(len, blocks)) / capture.rate
+            player.play(play, SAMPLE_RATE)
+        done.wait(10.0 + seconds)
+    finally:
+        capture.stop()
+        if player is not None:
+            player.close()
+    if not blocks or no_speaker.is_set():
+        return None
+    return _Heard(np.concatenate(blocks), capture.rate, played_at)
+
+
+def _stands_in(device: str | int | None) -> bool:
+    from device.audio.capture import FILE_PREFIX
+    from device.audio.playback import NULL_OUTPUT
+
+    return isinstance(device, str) and (device == NULL_OUTPUT or device.startswith(FILE_PREFIX))
+
+
+def _name(direction: Direction) -> str:
+    return "microphone" if direction == "input" else "speaker"
+
+
+def _remedy(direction: Direction) -> str:
+    devices = list(Path("/dev/snd").glob("pcm*")) if Path("/dev/snd").is_dir() else []
+    if devices and not any(os.access(path, os.R_OK | os.W_OK) for path in devices):
+        return "this user may not use the sound card: sudo usermod -aG audio $USER, then log in again"
+    return f"plug one in, see `dragoman devices`, and choose it with audio.{direction}"
