@@ -343,6 +343,9 @@ class ServerSettings(Section):
     """0 takes a free one."""
     key_file: UserPath | None = None
     """A file that holds the key that programs must show, and nothing else."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Without a key, further names of this machine that programs and browsers may use; a leading dot takes in all
+    names below. Its own name, localhost, addresses and Azure's names are always right."""
     tls_port: int | None = Field(default=None, ge=0, le=65535)
     """A second port that speaks TLS: 443 for programs that know only a key and a region."""
     cert_file: UserPath | None = None

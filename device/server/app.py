@@ -1,4 +1,4 @@
-"""The ASGI app: every address that Azure's speech programs ask for, behind one gate."""
+"""The ASGI app: every address that Azure's speech programs ask for, and the kiosk page, behind one gate."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from starlette.websockets import WebSocket
 from device.config import Settings, read_secret, state_directory
 from device.engines.registry import Engines
 from device.errors import DragomanError
+from device.remote import Remote
 from device.server.auth import Gate
 from device.server.batch import BatchWorkers
 from device.server.batch_rest import BatchRest
 from device.server.batch_store import BatchStore
 from device.server.errors import error_response, response_for
 from device.server.fast import FastTranscription
+from device.server.hosts import is_known
+from device.server.kiosk import is_page, kiosk_routes
 from device.server.legacy import LegacyLanguages, LegacySocket
 from device.server.openapi import description
 from device.server.options import Query, query_of
@@ -59,7 +62,7 @@ OPEN_PATHS = ("/languages", "/openapi.json", "/healthz")
 Serve = Callable[[Service, Socket, str, Query], Room]
 
 
-def create_app(engines: Engines, settings: Settings) -> Starlette:
+def create_app(engines: Engines, settings: Settings, remote: Remote | None = None) -> Starlette:
     """Return the app.
 
     Parameters
@@ -68,6 +71,8 @@ def create_app(engines: Engines, settings: Settings) -> Starlette:
         Loaded models.
     settings
         Everything; of ``server`` the key and the limits.
+    remote
+        The device, for the kiosk page, where the server runs in its daemon.
 
     Raises
     ------
@@ -101,6 +106,7 @@ def create_app(engines: Engines, settings: Settings) -> Starlette:
         Route(f"{jobs}/{{id}}/files", _answer(batch.files)),
         Route(f"{jobs}/{{id}}/files/{{file}}", _answer(batch.file)),
         Route(f"{jobs}/{{id}}/files/{{file}}/content", _answer(batch.content)),
+        *kiosk_routes(service, gate, remote),
         WebSocketRoute("/{rest:path}", _no_socket),
         Route("/openapi.json", _description),
         Route("/healthz", _health),
@@ -181,8 +187,13 @@ class GateKeeper:
         if scope.get("method") == "OPTIONS" and path.startswith(SHARED_PATHS):
             await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send)
             return
-        if path not in OPEN_PATHS and not self._gate.admits(request.headers, request.query):
+        if not (path in OPEN_PATHS or is_page(path)) and not self._gate.admits(request.headers, request.query):
             await _deny(scope, receive, send, error_response(401, "the key is missing or wrong"))
+            return
+        host = request.headers.get("host", "")
+        if self._gate.open and not is_known(host, self._service.settings.server.allowed_hosts):
+            reason = f"{host[:80]!r} is no name of this device: add it to server.allowed_hosts, or set a key"
+            await _deny(scope, receive, send, error_response(403, reason))
             return
         try:
             async with self._service.connection():

@@ -114,7 +114,7 @@ def _json(schema: Any) -> dict[str, Any]:
 
 def _answers(*failures: int, **good: Any) -> dict[str, Any]:
     found = {name.lstrip("_"): {"description": "Done.", "content": content} for name, content in good.items()}
-    for status in (*failures, 401, 429):
+    for status in (*failures, 401, 403, 408, 429):
         found[str(status)] = {"description": "Refused.", "content": _json(_ref("Error"))}
     return found
 
