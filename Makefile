@@ -9,6 +9,8 @@
 # make fuzz            100,000 strange inputs to the server (COUNT=n for n); also in build/fuzz.json
 # make bench-text      the text room: what it gains and costs; also written to build/bench-text.json
 # make bench-array     microphone arrays in simulated rooms: dB, words, degrees; also written to build/bench-array.json
+# make deb             the Debian package, in dist/ (ARCH=arm64 for a Raspberry Pi or a Jetson, from any machine)
+# make update KEY=FILE a signed update of this checkout, in dist/ (ARCH=, MODELS="ID ...", BASE=release.json)
 # make lint            ruff and mypy
 # make format          let ruff write the code's layout
 # make lock            resolve all dependencies anew and pin them in constraints.txt
@@ -19,7 +21,7 @@ PYTHON_VENV := .venv/bin/python
 DRAGOMAN := .venv/bin/dragoman
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-appliance soak bench bench-array bench-server bench-text fuzz lint format lock readme setup clean
+.PHONY: help demo test test-appliance soak bench bench-array bench-server bench-text fuzz deb update lint format lock readme setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -72,6 +74,13 @@ bench-array: setup
 	@$(PYTHON_VENV) -m tools.models all
 	@$(PYTHON_VENV) -m tools.speech_corpus build/speech
 	@$(PYTHON_VENV) -m tools.bench_array
+
+deb: setup
+	@$(PYTHON_VENV) -m tools.deb $(if $(ARCH),--arch $(ARCH))
+
+update: setup
+	@$(PYTHON_VENV) -m tools.bundle $(if $(ARCH),--arch $(ARCH)) $(if $(BASE),--base $(BASE)) \
+		$(if $(ONLY_MODELS),--models-only) $(addprefix --model ,$(MODELS)) --key $(or $(KEY),$(error say KEY=FILE, a secret key of minisign))
 
 lint: setup
 	$(PYTHON_VENV) -m ruff check .

@@ -17,6 +17,8 @@ SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
 SYSTEM = Path("/usr/lib/systemd/system")
 MOST_EXPOSED = 1.6
+EXPOSED = {"dragoman-finish-update.service": 2.6}
+"""What changes the program and restarts its service must be root."""
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
@@ -32,7 +34,7 @@ def root(tmp_path):
     units.mkdir(parents=True)
     for path in [*SYSTEM.glob("*.target"), *SYSTEM.glob("*.slice"), *UNITS.glob("*.service"), *UNITS.glob("*.timer")]:
         shutil.copy(path, units)
-    for program in ("usr/bin/dragoman", "usr/lib/dragoman/back-off"):
+    for program in ("usr/bin/dragoman", "usr/lib/dragoman/back-off", "opt/dragoman/good/code/bin/dragoman"):
         (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(UNITS / "back-off", tmp_path / program)
     (tmp_path / "etc").mkdir()
@@ -54,7 +56,7 @@ def test_a_mistake_would_be_noticed(root):
 def test_exposure_is_low(service):
     judged = run("systemd-analyze", "security", "--offline=true", "--no-pager", UNITS / service)
     exposure = float(re.search(r"Overall exposure level for \S+: ([\d.]+)", judged.stdout)[1])
-    assert exposure <= MOST_EXPOSED, judged.stdout
+    assert exposure <= EXPOSED.get(service, MOST_EXPOSED), judged.stdout
 
 
 def test_the_user_and_its_groups_are_made(root):

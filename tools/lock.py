@@ -35,10 +35,10 @@ class ResolutionError(Exception):
     """Pip found no set of wheels; the message is pip's own."""
 
 
-def requirements(machine: str) -> list[Requirement]:
-    """Return what ``pyproject.toml`` asks for on ``machine``, the developers' tools included."""
+def requirements(machine: str, extras: tuple[str, ...] = ("dev",)) -> list[Requirement]:
+    """Return what ``pyproject.toml`` asks for on ``machine``, by default with the developers' tools."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
     found = [Requirement(line) for line in lines]
     # Pip judges markers by the machine it runs on, so ours are judged here.
     environment = {"platform_machine": machine, "sys_platform": "linux", "python_version": "3.11"}

@@ -30,11 +30,10 @@ _FORCE = click.option("--force", is_flag=True, help="Also an older release, the 
 @click.option(
     "--home",
     type=click.Path(path_type=Path),
-    envvar="DRAGOMAN_HOME",
     hidden=True,
     help="Where the versions are, instead of /opt/dragoman.",
 )
-@click.option("--model-sets", type=click.Path(path_type=Path), envvar="DRAGOMAN_MODEL_SETS", hidden=True)
+@click.option("--model-sets", type=click.Path(path_type=Path), hidden=True)
 @click.pass_context
 def update(ctx: click.Context, home: Path | None, model_sets: Path | None) -> None:
     """Update program and models from signed bundles, and go back.
@@ -152,11 +151,12 @@ def finish(ctx: click.Context) -> None:
 
 @update.command(hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
+@_FORCE
 @click.pass_context
-def adopt(ctx: click.Context, folder: Path) -> None:
+def adopt(ctx: click.Context, folder: Path, force: bool) -> None:
     """Install the version in FOLDER, which the package manager brought and checked."""
     with _changing(ctx, must_exist=False) as updater:
-        updater.adopt(folder)
+        updater.adopt(folder, force=force)
 
 
 @dataclass(frozen=True)

@@ -87,17 +87,18 @@ class Updater:
             self._trial(self._add(bundle.manifest, code, models), bundle.manifest)
             return bundle.manifest
 
-    def adopt(self, tree: Path) -> Manifest:
+    def adopt(self, tree: Path, *, force: bool = False) -> Manifest:
         """Install a version that lies unpacked in a folder, as the Debian package brings it.
 
-        The package manager has checked it; it may be older. The first version of all needs no health check.
+        The package manager has checked it. What runs may be newer, for bundles come by another way: then that stays,
+        unless ``force`` says otherwise. The first version of all needs no health check.
         """
         manifest = read(tree)
         with self.home.locked():
             self._finish()
             current = self.home.manifest(CURRENT)
-            if current is not None and current.encode() == manifest.encode():
-                return manifest
+            if current is not None and (current == manifest or (current.serial >= manifest.serial and not force)):
+                return current
             code = self.home.fresh_staging() / "code"
             link_tree(tree, code)
             self._trial(self._add(manifest, code, None), manifest)

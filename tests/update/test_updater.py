@@ -1,0 +1,249 @@
+"""Updates as the owner sees them: what is taken, what is refused, and the way back."""
+
+import json
+import os
+import shutil
+import stat
+
+import pytest
+
+from device.errors import DragomanError
+from device.update.health import Health
+from device.update.home import PREVIOUS, Phase
+from device.update.updater import UpdateFailedError
+from tests.update.support import ILL, Device, Signer, finding, write_tree
+
+
+def test_an_update_is_installed_and_the_version_before_is_kept(device, make):
+    assert device.runs() == "1.0"
+    assert device.apply(make("2.0", 200)).version == "2.0"
+    assert device.runs() == "2.0"
+    assert device.is_whole()
+    assert device.home.manifest(PREVIOUS).version == "1.0"
+    assert device.home.phase() is Phase.IDLE
+    assert device.home.state().result == "installed"
+
+
+def test_only_the_version_that_runs_and_the_one_before_are_kept(device, make):
+    for number in (2, 3, 4):
+        device.apply(make(f"{number}.0", number * 100))
+    assert sorted(path.name for path in device.home.versions.iterdir()) == ["3.0-300", "4.0-400"]
+    assert len(list(device.home.model_sets.iterdir())) == 2
+    assert not device.home.staging.exists()
+
+
+def test_rollback_goes_back_and_forth(device, make):
+    device.apply(make("2.0", 200))
+    assert device.updater.rollback() == "1.0"
+    assert device.runs() == "1.0"
+    assert device.updater.rollback() == "2.0"
+    assert device.runs() == "2.0"
+
+
+def test_without_a_previous_version_rollback_says_so(device):
+    with pytest.raises(DragomanError, match="no previous version"):
+        device.updater.rollback()
+
+
+# --- what is refused ---
+
+
+def test_a_stranger_is_refused(device, make, tmp_path):
+    with pytest.raises(DragomanError, match="none of yours"):
+        device.apply(make("2.0", 200, by=Signer(tmp_path / "stranger")))
+    assert device.runs() == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("serial", "reason"), [(99, "older than what was installed already"), (200, "was installed already")]
+)
+def test_what_is_older_or_the_same_is_refused_even_when_signed(device, make, serial, reason):
+    device.apply(make("2.0", 200))
+    device.updater.rollback()
+    again = make("x", serial)
+    with pytest.raises(DragomanError, match=reason):
+        device.apply(again)
+    assert device.runs() == "1.0"
+    device.apply(again, force=True)
+    assert device.runs() == "x"
+
+
+def test_another_processor_is_refused(device, make):
+    other = "aarch64" if os.uname().machine != "aarch64" else "x86_64"
+    with pytest.raises(DragomanError, match=f"is for {other}, and this is"):
+        device.apply(make("2.0", 200, machine=other))
+
+
+def test_a_release_that_failed_is_not_tried_again_unasked(device, make):
+    bad = make("2.0", 200, doctor=ILL)
+    for _ in range(2):
+        with pytest.raises(DragomanError) as failure:
+            device.apply(bad)
+    assert "failed its health check before" in str(failure.value)
+    with pytest.raises(UpdateFailedError):
+        device.apply(bad, force=True)
+
+
+def test_a_full_disk_is_said_before_anything_is_written(device, make, monkeypatch):
+    monkeypatch.setattr("device.update.updater.free_bytes", lambda _: 1000)
+    with pytest.raises(DragomanError, match=r"needs 64.0 MB, and 1.0 kB are free"):
+        device.apply(make("2.0", 200))
+
+
+# --- health ---
+
+
+@pytest.mark.parametrize(
+    ("doctor", "reason"),
+    [
+        (ILL, "finds what was not so before: cannot be loaded"),
+        ("kill -SEGV $$", "the health check failed"),
+        ("echo 'Traceback' >&2; exit 3", "the health check failed: Traceback"),
+        ("exit 0", "the health check failed"),
+    ],
+    ids=["problem", "crash", "error", "silence"],
+)
+def test_a_bad_version_is_taken_back(device, make, doctor, reason):
+    with pytest.raises(UpdateFailedError, match=reason):
+        device.apply(make("2.0", 200, doctor=doctor))
+    assert device.runs() == "1.0"
+    assert device.is_whole()
+    assert device.home.state().result == "failed"
+    assert device.home.phase() is Phase.IDLE
+    device.apply(make("2.1", 201))
+    assert device.runs() == "2.1"
+
+
+def test_a_health_check_that_hangs_is_taken_back(tmp_path, signer, make):
+    device = Device(tmp_path / "hanging", signer, Health(1, booted=tmp_path / "nothing"))
+    device.updater.adopt(write_tree(tmp_path / "first", "1.0", 100))
+    with pytest.raises(UpdateFailedError, match="had not ended after 1 s"):
+        device.apply(make("2.0", 200, doctor="exec sleep 600"))
+    assert device.runs() == "1.0"
+
+
+def test_a_device_that_was_ill_before_can_be_updated(tmp_path, signer, make):
+    device = Device(tmp_path / "ill", signer)
+    unplugged = f"{finding('microphone')}; exit 1"
+    device.updater.adopt(write_tree(tmp_path / "first", "1.0", 100, doctor=unplugged))
+    device.apply(make("2.0", 200, doctor=unplugged))
+    assert device.runs() == "2.0"
+    with pytest.raises(UpdateFailedError, match="models"):
+        device.apply(make("3.0", 300, doctor=f"{finding('microphone')}; {finding('models', text='models')}; exit 1"))
+    assert device.runs() == "2.0"
+
+
+class ServiceManager:
+    """A ``systemctl`` that does as it is told, and writes down what it was asked."""
+
+    def __init__(self, folder, monkeypatch, refuse: str) -> None:
+        self._log = folder / "asked"
+        self._log.touch()
+        folder.joinpath("booted").mkdir()
+        program = folder / "systemctl"
+        program.write_text(f'#!/bin/sh\nshift; echo "$1" >>{self._log}\n[ "$1" != {refuse} ] || exit 1\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def asked(self) -> list[str]:
+        return self._log.read_text().split()
+
+
+@pytest.fixture
+def managed(tmp_path, signer, monkeypatch):
+    """A device whose service manager refuses one verb from the update on."""
+
+    def make_device(refuse: str):
+        folder = tmp_path / "systemd"
+        folder.mkdir()
+        device = Device(tmp_path / "managed", signer, Health(60, steady=0, booted=folder / "booted"))
+        device.updater.adopt(write_tree(tmp_path / "first", "1.0", 100))
+        return device, ServiceManager(folder, monkeypatch, refuse)
+
+    return make_device
+
+
+def test_the_service_restarts_on_the_new_version(managed, make):
+    device, manager = managed("nothing")
+    device.apply(make("2.0", 200))
+    assert device.runs() == "2.0"
+    assert manager.asked() == ["is-enabled", "daemon-reload", "reset-failed", "restart", "is-enabled", "is-active"]
+
+
+@pytest.mark.parametrize(("verb", "reason"), [("restart", "did not start"), ("is-active", "does not stay up")])
+def test_a_version_whose_service_fails_is_taken_back(managed, make, verb, reason):
+    device, manager = managed(verb)
+    with pytest.raises(UpdateFailedError, match=reason):
+        device.apply(make("2.0", 200))
+    assert device.runs() == "1.0"
+    assert manager.asked().count("restart") == 2  # on the new version, and on the old one again
+
+
+def test_a_service_that_is_switched_off_stays_off(managed, make):
+    device, manager = managed("is-enabled")
+    device.apply(make("2.0", 200))
+    assert "restart" not in manager.asked()
+
+
+# --- small updates ---
+
+
+def test_what_the_device_has_already_need_not_be_sent(device, make):
+    small, full = make("2.0", 200, without=("lib/same",)), make("3.0", 300)
+    assert small.stat().st_size <= full.stat().st_size
+    device.apply(small)
+    assert device.is_whole()
+
+
+def test_what_the_device_turns_out_to_lack_is_said_and_nothing_changes(device, make):
+    with pytest.raises(DragomanError, match="leaves out 1 file that this machine lacks"):
+        device.apply(make("2.0", 200, without=("lib/data",)))
+    assert device.runs() == "1.0"
+
+
+def test_a_damaged_file_is_not_passed_on_to_the_next_version(device, make):
+    damaged = device.home.code(device.home.generation("current")) / "lib" / "same"
+    damaged.write_bytes(damaged.read_bytes()[::-1])
+    with pytest.raises(DragomanError, match="lacks"):
+        device.apply(make("2.0", 200, without=("lib/same",)))
+
+
+# --- the Debian package's way ---
+
+
+def test_the_package_does_not_replace_what_is_newer_unless_asked_to(device, make, tmp_path):
+    device.apply(make("3.0", 300))
+    packaged = write_tree(tmp_path / "packaged", "2.0", 200)
+    device.updater.adopt(packaged)
+    assert device.runs() == "3.0"
+    device.updater.adopt(packaged, force=True)
+    assert device.runs() == "2.0"
+
+
+def test_what_the_package_manager_replaces_is_not_what_runs(tmp_path, signer):
+    device = Device(tmp_path / "d", signer)
+    tree = write_tree(tmp_path / "packaged", "1.0", 100)
+    device.updater.adopt(tree)
+    # As dpkg does: a new file is written beside the old one and renamed over it.
+    for path in [path for path in tree.rglob("*") if path.is_file()]:
+        new = path.with_name(path.name + ".dpkg-new")
+        new.write_bytes(b"half of the next vers")
+        new.replace(path)
+    assert device.is_whole()
+    shutil.rmtree(tree)
+    assert device.is_whole()
+
+
+def test_versions_can_be_read_by_the_service_and_written_by_nobody_else(device, make):
+    device.apply(make("2.0", 200))
+    for path in device.home.versions.rglob("*"):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            assert mode & stat.S_IROTH, path
+            assert not mode & (stat.S_IWOTH | stat.S_IWGRP), path
+
+
+def test_state_is_plain_json(device, make):
+    device.apply(make("2.0", 200))
+    state = json.loads((device.home.path / "state.json").read_text())
+    assert (state["highest"], state["result"]) == ({"program": 200}, "installed")
