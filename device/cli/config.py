@@ -47,10 +47,16 @@ def show(ctx: click.Context, as_json: bool, origin: bool) -> None:
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.pass_context
 def check(ctx: click.Context, file: Path | None) -> None:
-    """Check a configuration FILE alone, or everything that is in effect, and list all that is wrong."""
-    from device.config import load
+    """Check a configuration FILE alone, or everything that is in effect, and list all that is wrong.
+
+    The files that it names, passwords and certificates say, must be there and readable too.
+    """
+    from device.config import ConfigError, Problem, load
+    from device.config.files import unreadable
 
     loaded = load(file, environ=_without_settings()) if file else load_from(ctx)
+    if missing := [Problem(loaded.origin(key), key, why) for key, why in unreadable(loaded.settings)]:
+        raise ConfigError(missing)
     click.echo(f"{loaded.file or 'no configuration file: defaults'}: ok")
 
 

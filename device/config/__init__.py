@@ -1,12 +1,12 @@
 """The configuration: typed settings, and the only place that reads their file and environment."""
 
+from device.config.files import read_secret
 from device.config.languages import canonical_language
 from device.config.loading import (
     Loaded,
     find_file,
     load,
     load_settings,
-    read_secret,
     state_directory,
 )
 from device.config.problems import ConfigError, Problem

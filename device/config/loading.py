@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,11 +20,12 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from device.config import problems
+from device.config.files import read_text, warn_if_others_can_read
 from device.config.places import Path as Place
 from device.config.places import key_lines
 from device.config.problems import DELIMITER, PREFIX, ConfigError, Problem, dotted, flag, resolve
 from device.config.settings import Settings
-from device.errors import DragomanError, UsageError
+from device.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ OTHER_VARIABLES = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_MODELS", "DRAGOMAN_CAT
 """Documented environment variables that are no settings."""
 
 SYSTEM_FILE = Path("/etc/dragoman/dragoman.toml")
+LARGEST = 1 << 20
+"""Bytes of a configuration file."""
 
 
 class _Variables(Settings, BaseSettings):
@@ -80,7 +82,7 @@ class _Layers:
 
     def add_file(self, file: Path) -> None:
         try:
-            text = file.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+            text = read_text(file, LARGEST)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else f"not UTF-8 at byte {error.start}"
             raise UsageError(f"{file}: cannot be read as configuration: {reason}") from None
@@ -261,36 +263,6 @@ def load(
 def load_settings(file: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:
     """Read the settings from file, environment and ``overrides`` (see `load`)."""
     return load(file, overrides).settings
-
-
-def read_secret(file: Path) -> str:
-    """Read a secret from its file, without the newline at its end.
-
-    Raises
-    ------
-    DragomanError
-        When it cannot be read or is empty. The secret is in no message.
-    """
-    warn_if_others_can_read(file)
-    try:
-        secret = file.read_text(encoding="utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise DragomanError(f"{file}: a secret must be UTF-8 text") from None
-    except OSError as error:
-        raise DragomanError(f"{file}: the secret cannot be read: {error.strerror}") from None
-    if not secret:
-        raise DragomanError(f"{file}: the secret is empty")
-    return secret
-
-
-def warn_if_others_can_read(file: Path) -> None:
-    """Log a warning when a secret's file can be read by everybody on the machine."""
-    try:
-        mode = file.stat().st_mode
-    except OSError:
-        return
-    if mode & stat.S_IROTH:
-        log.warning("%s holds a secret that every user of this machine can read; run: chmod 640 %s", file, file)
 
 
 def state_directory(settings: Settings, environ: Mapping[str, str] | None = None) -> Path:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import itertools
 import json
 import logging
@@ -397,13 +398,14 @@ class Outbox:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("PRAGMA synchronous = FULL")
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: sqlite3.Error | OSError) -> None:
         """Note why the disk refused; replace a file that turned out to be damaged."""
         self._refused_at = time.monotonic()
-        if _code(error) in _DAMAGED:
+        if isinstance(error, sqlite3.Error) and _code(error) in _DAMAGED:
             self._replace_damaged(error)
             return
-        problem = f"{self.path} cannot be written ({error}): free or repair the disk; transcripts wait in memory"
+        reason = str(error) if isinstance(error, sqlite3.Error) else error.strerror
+        problem = f"{self.path} cannot be written ({reason}): {_remedy(error)}; transcripts wait in memory"
         if self.problem is None:
             _LOG.error("%s", problem)
         self.problem = problem
@@ -424,7 +426,7 @@ class Outbox:
                 raise OutboxLocked(
                     f"{self.path} is in use by another process: stop it, or set mqtt.outbox to another file"
                 ) from error
-            self._failed(error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)))
+            self._failed(error)
 
     def _open(self) -> None:
         folder = self.path.parent
@@ -524,6 +526,23 @@ def _dump(properties: Mapping[str, Property]) -> str:
 def _code(error: sqlite3.Error) -> int:
     """Return SQLite's primary result code of ``error``, 0 where there is none."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _remedy(error: sqlite3.Error | OSError) -> str:
+    """Say what to do about a disk that does not take what is written."""
+    if isinstance(error, OSError):
+        full, denied = error.errno in (errno.ENOSPC, errno.EDQUOT), error.errno in (errno.EACCES, errno.EPERM)
+        misplaced = error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG)
+    else:
+        full, denied = _code(error) == sqlite3.SQLITE_FULL, _code(error) == sqlite3.SQLITE_PERM
+        misplaced = _code(error) == sqlite3.SQLITE_CANTOPEN
+    if full:
+        return "free some space"
+    if misplaced:
+        return "no folder can be made there, set state_directory or mqtt.outbox to another place"
+    if denied:
+        return "let this user write there, or set state_directory or mqtt.outbox to another place"
+    return "make the disk writable, or repair it"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """``dragoman config show`` and ``dragoman config check``."""
 
 import json
+import os
 import tomllib
 
 from device.config import Settings
@@ -54,6 +55,33 @@ def test_check_lists_every_problem_a_line_each_and_ends_with_2(dragoman, tmp_pat
         f"  {file}:2: mqtt.prot: unknown key; did you mean mqtt.port?",
         f"  {file}:3: mqtt.port: expected a whole number, not true",
     ]
+
+
+def test_check_looks_for_the_files_that_are_named(dragoman, tmp_path):
+    file, empty = tmp_path / "a.toml", tmp_path / "empty"
+    empty.touch()
+    file.write_text(
+        f'[mqtt]\nusername = "a"\npassword_file = "{tmp_path}/none"\ntls = true\nca_file = "{tmp_path}"\n'
+        f'[server]\nkey_file = "{empty}"\n'
+    )
+    code, _, err = dragoman("config", "check", str(file))
+    assert code == 2
+    assert err.splitlines()[1:] == [
+        f"  {file}:3: mqtt.password_file: {tmp_path}/none: the secret cannot be read: No such file or directory",
+        f"  {file}:7: server.key_file: {empty}: the secret is empty",
+        f"  {file}:5: mqtt.ca_file: {tmp_path} cannot be read: it is no plain file",
+    ]
+
+
+def test_a_configuration_that_never_ends_is_refused(dragoman, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large.toml").write_text("#" * 2_000_000)
+    for file, why in (("/dev/zero", "no plain file"), (tmp_path / "pipe", "no plain file"), (tmp_path, "Is a directory"),
+                      (tmp_path / "large.toml", "larger than 1024 KiB")):  # fmt: skip
+        code, _, err = dragoman("--config", str(file), "config", "check")
+        assert (code, why in err, len(err.splitlines())) == (2, True, 1), err
+    code, _, err = dragoman("--set", "mqtt.username=a", "--set", "mqtt.password_file=/dev/zero", "config", "check")
+    assert (code, "no plain file" in err) == (2, True)
 
 
 def test_check_of_a_file_looks_at_that_file_alone(dragoman, tmp_path, monkeypatch):

@@ -300,6 +300,25 @@ def test_really_full_and_really_read_only_disks_lose_nothing(small_disk: Path, m
     read_only.close()
 
 
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("file/state", "(Not a directory): no folder can be made there"),
+        ("file", "(File exists): no folder can be made there"),
+    ],
+)
+def test_place_that_can_be_no_folder_is_told_with_what_to_do(tmp_path: Path, place: str, says: str) -> None:
+    (tmp_path / "file").touch()
+    outbox = Outbox(tmp_path / place / "outbox.sqlite", MIB)
+    try:
+        assert says in (outbox.problem or "")
+        assert "state_directory" in (outbox.problem or "")
+        outbox.put("t", b"1")
+        assert outbox.depth == 1
+    finally:
+        outbox.close()
+
+
 def test_entries_can_be_sent_from_memory_while_the_disk_is_full(path: Path) -> None:
     blocked = path.parent
     blocked.parent.mkdir(exist_ok=True)
