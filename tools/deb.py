@@ -42,8 +42,8 @@ DEPENDS = (
     "systemd",
 )
 """What the interpreter, its library and PyAudio are linked with, under names that later releases still provide."""
-RECOMMENDS = ("ca-certificates", "mosquitto", "alsa-utils", "libasound2-plugins")
-SUGGESTS = ("fonts-dejavu-core", "fonts-noto-cjk", "minisign")
+RECOMMENDS = ("ca-certificates", "alsa-utils", "libasound2-plugins")
+SUGGESTS = ("mosquitto", "fonts-dejavu-core", "fonts-noto-cjk", "minisign")
 CONTROL = """\
 Package: dragoman
 Version: {version}
@@ -73,7 +73,12 @@ def package(tree: Path, architecture: str, work: Path, target: Path) -> Path:
     shutil.rmtree(root, ignore_errors=True)
     (root / RELEASE.parent).mkdir(parents=True)
     subprocess.run(["cp", "-al", tree, root / RELEASE], check=True)
-    _add_links(root, tree)
+    _add_links(root)
+    units = root / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    for path in (tree / "systemd").iterdir():
+        if path.suffix in {".service", ".timer"}:
+            shutil.copy(path, units)
     for kind in ("sysusers.d", "tmpfiles.d"):
         (root / "usr/lib" / kind).mkdir(parents=True)
         shutil.copy(ROOT / "systemd" / kind / "dragoman.conf", root / "usr/lib" / kind)
@@ -92,9 +97,8 @@ def package(tree: Path, architecture: str, work: Path, target: Path) -> Path:
     return path
 
 
-def _add_links(root: Path, tree: Path) -> None:
-    units = [path.name for path in (tree / "systemd").iterdir() if path.suffix in {".service", ".timer"}]
-    for name, target in LINKS.items() | {(f"usr/lib/systemd/system/{unit}", f"systemd/{unit}") for unit in units}:
+def _add_links(root: Path) -> None:
+    for name, target in LINKS.items():
         link = root / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(CURRENT / target)

@@ -8,9 +8,7 @@ packages; they run on later releases of Debian too. All is taken for the device'
 
 from __future__ import annotations
 
-import compileall
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -66,8 +64,6 @@ def build(architecture: str, work: Path, say: Callable[[str], None] = print) -> 
     ReleaseError
         A package cannot be had, or the interpreter here cannot compile for the release's.
     """
-    if sys.version_info[:2] != tuple(int(part) for part in PYTHON.split(".")):
-        raise ReleaseError(f"a release is compiled by Python {PYTHON}, and this is {sys.version.split()[0]}")
     tree = work / architecture / "release"
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
@@ -143,14 +139,22 @@ def _compile(tree: Path) -> None:
     """Compile every module: a version's folder is never written to, and a start should not take its time to."""
     for cache in list(tree.rglob("__pycache__")):
         shutil.rmtree(cache)
-    compileall.compile_dir(
-        tree,
-        quiet=2,
-        stripdir=str(tree),
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        workers=0,
-    )
-    # The interpreter's own examples of wrong syntax cannot be compiled, and nobody imports them.
+    own = tree / "bin" / f"python{PYTHON}"
+    python = next((candidate for candidate in (str(own), sys.executable) if _runs(candidate)), None)
+    if python is None:
+        raise ReleaseError(f"a release for another processor is compiled by Python {PYTHON}: set PYTHON=python{PYTHON}")
+    # What it complains about are the interpreter's own examples of wrong syntax, which nobody imports.
+    command = [python, "-I", "-m", "compileall", "-q", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([*command, "-s", str(tree), str(tree)], capture_output=True, check=False)
+
+
+def _runs(python: str) -> bool:
+    """Whether a program is the release's Python, on this processor."""
+    try:
+        done = subprocess.run([python, "-I", "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return done.stdout.startswith(f"Python {PYTHON}.")
 
 
 def _run(*command: object) -> None:

@@ -34,6 +34,7 @@ from device.update.home import (
 )
 from device.update.manifest import NAME, Entry, Manifest, read
 from device.update.minisign import PublicKey
+from device.update.units import Units
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,15 @@ class Updater:
         Restarts and judges them.
     say
         Receives a line about each step.
+    units
+        The folders of the service manager.
     """
 
-    def __init__(self, home: Home, health: Health, say: Callable[[str], None] = log.info) -> None:
+    def __init__(
+        self, home: Home, health: Health, say: Callable[[str], None] = log.info, units: Units | None = None
+    ) -> None:
         self.home, self.health, self._say = home, health, say
+        self._units = units or Units()
 
     def apply(self, stream: IO[bytes], keys: Sequence[PublicKey], *, force: bool = False) -> Manifest:
         """Install a bundle, and return what it was.
@@ -237,13 +243,18 @@ class Updater:
         pending = Pending(number, title(manifest), manifest.serial, manifest.kind, is_rollback=is_rollback)
         if good is None:
             home.point(GOOD, number)
-            home.point(CURRENT, number)
+            self._switch(number)
             self._keep(pending)
             return
         pending.before = self._before(good)
         home.set_pending(pending)
-        home.point(CURRENT, number)
+        self._switch(number)
         self._decide(pending)
+
+    def _switch(self, number: int) -> None:
+        """Let a generation run from the next start on."""
+        self.home.point(CURRENT, number)
+        self._units.follow(self.home.code(number))
 
     def _before(self, good: int) -> list[str]:
         """Return what the health check complains about already, which no update can be blamed for."""
@@ -289,7 +300,7 @@ class Updater:
         home.set_state(_now(state, "failed", f"{pending.was}: {fault}"))
         good = home.generation(GOOD)
         assert good is not None
-        home.point(CURRENT, good)
+        self._switch(good)
         if again := self.health.restart():
             log.error("the version before: %s", again)
         home.set_pending(None)
@@ -302,6 +313,8 @@ class Updater:
         done = "nothing was left to do"
         if (good := home.generation(GOOD)) is not None and home.generation(CURRENT) is None:
             home.point(CURRENT, good)
+        if (current := home.generation(CURRENT)) is not None:
+            self._units.follow(home.code(current))
         if phase is Phase.TRIAL and pending is not None:
             pending.tries += 1
             home.set_pending(pending)

@@ -18,6 +18,7 @@ from device.update.health import Health
 from device.update.home import CURRENT, Home
 from device.update.manifest import NAME, Entry, Manifest
 from device.update.minisign import read_keys
+from device.update.units import Units
 from device.update.updater import Updater
 from tools.release import entries
 
@@ -54,8 +55,10 @@ class Signer:
         return f"untrusted comment: x\n{head}\ntrusted comment: {comment}\n{tail}\n".encode()
 
 
-def write_tree(folder: Path, version: str, serial: int, *, doctor: str = WELL, machine: str = MACHINE, **files) -> Path:
-    """Write a release that is a shell script and some files."""
+def write_tree(
+    folder: Path, version: str, serial: int, *, doctor: str = WELL, machine: str = MACHINE, unit: str = "", **files
+) -> Path:
+    """Write a release that is a shell script and some files, and may have units."""
     (folder / "bin").mkdir(parents=True)
     program = folder / "bin" / "dragoman"
     program.write_text(PROGRAM.format(version=version, doctor=doctor))
@@ -64,6 +67,9 @@ def write_tree(folder: Path, version: str, serial: int, *, doctor: str = WELL, m
     (folder / "lib" / "same").write_bytes(b"the same in every version\n" * 20)
     (folder / "lib" / "data").write_bytes(version.encode() * 300)
     (folder / "lib" / "link").symlink_to("data")
+    if unit:
+        (folder / "systemd").mkdir()
+        (folder / "systemd" / "dragoman.service").write_text(unit)
     for name, data in files.items():
         (folder / "lib" / name).write_bytes(data)
     manifest = Manifest(version, serial, machine, code=entries(folder))
@@ -105,7 +111,9 @@ class Device:
         self.said: list[str] = []
         self.signer = signer
         nothing_booted = folder / "no-systemd"
-        self.updater = Updater(self.home, health or Health(60, booted=nothing_booted), self.said.append)
+        self.units = Units(folder / "packaged-units", folder / "units")
+        health = health or Health(60, booted=nothing_booted)
+        self.updater = Updater(self.home, health, self.said.append, self.units)
 
     def apply(self, path: Path, **options) -> Manifest:
         with path.open("rb") as stream:

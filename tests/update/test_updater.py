@@ -185,6 +185,19 @@ def test_a_service_that_is_switched_off_stays_off(managed, make):
     assert "restart" not in manager.asked()
 
 
+def test_the_service_managers_files_are_those_of_the_version_that_runs(device, make):
+    device.units.packaged.mkdir()
+    (device.units.packaged / "dragoman.service").write_text("of the package")
+    preferred = device.units.preferred / "dragoman.service"
+    device.apply(make("2.0", 200, unit="of version 2"))
+    assert preferred.read_text() == "of version 2"
+    with pytest.raises(UpdateFailedError):
+        device.apply(make("3.0", 300, unit="of version 3", doctor=ILL))
+    assert preferred.read_text() == "of version 2"
+    device.apply(make("4.0", 400, unit="of the package"))
+    assert not preferred.exists()
+
+
 # --- small updates ---
 
 
