@@ -31,6 +31,7 @@ from device.interpreter import Interpreter
 from device.mqtt.discovery import Way
 from device.mqtt.room import MqttRoom
 from device.orders import Orders
+from device.remote import Remote
 from device.voice import Voice
 from device.watchdog import LookAgain, Pulse
 
@@ -73,11 +74,13 @@ class Daemon:
         self._listening = Pulse("audio", AUDIO_STILL)
         self._publishing = Pulse("the publisher", PUBLISHER_STILL)
         self.engines = Engines.open(settings)
+        orders = Orders(self)
+        self.remote = Remote(self, orders)
         self.mqtt = (
             MqttRoom(
                 settings.mqtt,
                 state_directory(settings),
-                Orders(self).obey,
+                orders.obey,
                 on_alert=self._alerted,
                 on_tick=self._ticked,
             )
@@ -103,7 +106,7 @@ class Daemon:
             if self.settings.server.enabled:
                 from device.server.serve import Server  # a large part of the program, which most devices do without
 
-                rooms.enter_context(Server(self.engines, self.settings))
+                rooms.enter_context(Server(self.engines, self.settings, self.remote))
             self.interpreter = Interpreter(self.engines, self.settings, self._happened)
             self._ears = Ears(self.settings.frontend, self.settings.endpoint, self.engines, self._heard, self.alert)
             self.voice = Voice(self.settings, self.changed, self._speaker_report, self._ears.tap)
@@ -182,6 +185,16 @@ class Daemon:
         if self.interpreter.busy:
             return State.TRANSLATING
         return State.LISTENING if self.controller.mode is Trigger.OPEN else State.IDLE
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has started, and does not stop yet."""
+        return self._ready
+
+    @property
+    def problems(self) -> frozenset[str]:
+        """Ids of the alerts that are up."""
+        return frozenset(self._problems)
 
     @property
     def muted(self) -> bool:
@@ -268,6 +281,7 @@ class Daemon:
             self.display.sink(event)
         for listener in self._listeners:
             listener(event)
+        self.remote.tell(event)
         if isinstance(event, SpeechStarted):
             self.voice.player.prime()
         elif isinstance(event, Speech):
@@ -299,6 +313,7 @@ class Daemon:
                 directions=[(d.source, d.targets) for d in self.settings.directions],
                 direction=now[1], volume=now[2], muted=now[3], mode=now[4],
             )  # fmt: skip
+        self.remote.changed()
 
     def alert(self, alert: str, text: str | None) -> None:
         """Raise an alert, or with None clear it."""
@@ -366,11 +381,16 @@ class Daemon:
         """
         directions = list(self.settings.directions)
         directions[direction] = DirectionSettings.model_validate(directions[direction].model_dump() | changes)
-        settings = self.settings.model_copy(update={"directions": tuple(directions)})
+        self.converse(tuple(directions))
+
+    def converse(self, directions: tuple[DirectionSettings, ...]) -> None:
+        """Change all directions, as `redirect` changes one."""
+        settings = self.settings.model_copy(update={"directions": directions})
         self.engines.preload(settings)
         new = Interpreter(self.engines, settings, self._happened)
         with self._lock:
             old, self.interpreter, self.settings = self.interpreter, new, settings
+            self._direction = min(self._direction, len(directions) - 1)
             if old.listening:
                 new.begin_turn(self._direction, hands_free=self.controller.mode is Trigger.OPEN)
         old.close()

@@ -227,6 +227,9 @@ class GateKeeper:
             log.debug("a client neither read nor wrote for %g s", idle)
             if not begun:
                 await error_response(408, f"nothing came for {idle:g} s")(scope, receive, send)
+                return
+            scope["state"]["abort"]()
+            await asyncio.sleep(0)  # so that the connection is known to be lost before the answer ends
 
 
 class _Head:

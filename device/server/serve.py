@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 import threading
@@ -16,7 +15,9 @@ import uvicorn
 from device.config import Settings, state_directory
 from device.engines.registry import Engines
 from device.errors import DragomanError
+from device.remote import Remote
 from device.server.app import create_app
+from device.server.auth import is_loopback
 from device.server.connections import HEAD_SIZE, WAITING, HttpProtocol, SocketProtocol
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class Server:
         Loaded models, shared with the device's own conversation.
     settings
         Everything; ``server`` is used.
+    remote
+        The device whose own conversation the kiosk page shows, where there is one.
 
     Raises
     ------
@@ -43,12 +46,12 @@ class Server:
         The settings open the server to others without a key, or a file is missing.
     """
 
-    def __init__(self, engines: Engines, settings: Settings) -> None:
+    def __init__(self, engines: Engines, settings: Settings, remote: Remote | None = None) -> None:
         self._settings = settings
         chosen = settings.server
-        if chosen.key_file is None and not _is_loopback(chosen.host):
+        if chosen.key_file is None and not is_loopback(chosen.host):
             raise DragomanError(f"server.host {chosen.host} can be reached by others: name a key file, server.key_file")
-        self.app = create_app(engines, settings)
+        self.app = create_app(engines, settings, remote)
         self._sockets: list[tuple[socket.socket, tuple[Path, Path] | None]] = []
         self._servers: list[uvicorn.Server] = []
         self._thread = threading.Thread(target=self._serve, name="server", daemon=True)
@@ -170,12 +173,3 @@ def _listen(host: str, port: int) -> socket.socket:
         raise DragomanError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
     listening.setblocking(False)
     return listening
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
