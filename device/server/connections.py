@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from typing import Any
 
 import h11
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.exceptions import InvalidState
 from websockets.http11 import Request
 
 HEAD_TIME = 10.0
@@ -15,12 +20,25 @@ HEAD_SIZE = 64 * 1024
 """Bytes that a head may have; keys and tokens in the query are the longest part of honest ones."""
 WAITING = 64
 """Connections that may be open beyond those that are served: to ask, to be told to come again, to be kept alive."""
+LINGER = 5.0
+"""Seconds in which a client that was cut off can still read why."""
+STUCK = 30.0
+"""Seconds without a byte read after which what waits for a client is thrown away."""
 
 
 class HttpProtocol(H11Protocol):
     """HTTP for strangers: nobody holds a connection open by sending a head slowly, or not at all."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(config, server_state, {**app_state, "abort": self._abort}, _loop)
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def _abort(self) -> None:
+        """End the connection with whatever its client has not read: the app finds this in its scope's state."""
+        self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request; a connection too many is closed at once."""
@@ -56,6 +74,11 @@ class HttpProtocol(H11Protocol):
         else:
             self.transport.close()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that asks nothing more."""
+        super().timeout_keep_alive_handler()
+        _see_off(self.loop, self.transport)
+
     def _watch(self) -> None:
         """See that a head that has begun ends; while a request is answered there is nothing to see."""
         if self.cycle is not None and not self.cycle.response_complete:
@@ -70,10 +93,46 @@ class HttpProtocol(H11Protocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Lets the app end a connection whose client does not read: closing it would wait for that client."""
+    """WebSockets for strangers: a client that does not read holds nothing for longer than it takes to tell it why."""
+
+    _cut = False
 
     def handle_connect(self, event: Request) -> None:
         """Hand the app the way to end the connection."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            self.scope["state"]["abort"] = self.transport.abort
+            self.scope["state"]["cut_off"] = self._cut_off
+
+    async def run_asgi(self) -> None:
+        """Let the app serve, and see that the connection ends after it."""
+        await super().run_asgi()
+        self.loop.call_later(self.close_timeout, _see_off, self.loop, self.transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; from a client that was cut off, nothing."""
+        if self._cut:
+            return
+        super().data_received(data)
+
+    def _cut_off(self, code: int, reason: str) -> None:
+        """Send a close frame behind what the client has not read, without waiting for the client.
+
+        Until it has had the time to read that, what it sends is still taken off the line: closing over unread bytes
+        resets the connection, and the client's system then throws away what it has not read.
+        """
+        self._cut = True
+        with contextlib.suppress(InvalidState):
+            self.conn.send_close(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(LINGER, self.transport.abort)
+
+
+def _see_off(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, before: int = -1) -> None:
+    """Wait until a closed connection has delivered everything, as long as its client goes on reading."""
+    left = transport.get_write_buffer_size()
+    if left == before:
+        transport.abort()
+    elif left:
+        loop.call_later(STUCK, _see_off, loop, transport, left)

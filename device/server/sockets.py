@@ -126,12 +126,14 @@ class Socket:
 
     async def _close(self, code: int, reason: str) -> None:
         """Say how it ends; whoever does not take that is cut off."""
+        reason = _short(reason)
         with contextlib.suppress(Exception):
             try:
+                # A client that stopped reading is not waited for once more.
                 async with asyncio.timeout(0 if code == POLICY else PATIENCE):
-                    await self._websocket.close(code, _short(reason))
+                    await self._websocket.close(code, reason)
             except TimeoutError:
-                self._websocket.scope["state"]["abort"]()
+                self._websocket.scope["state"]["cut_off"](code, reason)
 
     async def _send(self, message: str | bytes) -> None:
         if isinstance(message, str):

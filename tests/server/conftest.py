@@ -195,9 +195,9 @@ def closed():
     return read
 
 
-def wait_for(true):
+def wait_for(true, seconds=10):
     pause = threading.Event()
-    for _ in range(200):
+    for _ in range(seconds * 20):
         if true():
             return
         pause.wait(0.05)

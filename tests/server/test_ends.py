@@ -235,27 +235,24 @@ def test_more_audio_than_allowed_is_refused(serve, dial, closed):
     assert closed(client) == (1007, "a turn may hold 2 seconds of audio")
 
 
-def test_a_reader_that_does_not_read_is_not_heard_and_then_let_go(serve, dial, monkeypatch):
+def test_a_reader_that_does_not_read_is_not_heard_and_then_let_go(serve, dial, closed, monkeypatch):
     monkeypatch.setattr(outbox, "STALLED", 1.0)
     address = serve(connections=2)
-    client = dial(address, "/stt/speech/universal/v2", max_queue=1)
-    context = {"translation": {"targetLanguages": ["pt"], "onSuccess": {"action": "Synthesize"}}}
-    client.context(context)
-    talk = np.concatenate([silence(0.3), speak("one two three four five six seven eight nine")] * 1)
+    client = dial(address, "/tts/cognitiveservices/websocket/v1", max_queue=1)
     letting_go = threading.Event()
 
-    def say():
-        try:
-            client.audio(np.concatenate([talk, silence(1)]))
-            for _ in range(400):
-                client.audio(np.concatenate([talk, silence(1)]), header=False)
-        except (ConnectionClosed, OSError):
-            letting_go.set()
+    def ask():
+        document = f"<speak>{'A sentence of some length to be spoken. ' * 1000}</speak>"
+        with suppress(ConnectionClosed, OSError):
+            while True:
+                client.socket.send(f"Path:ssml\r\nX-RequestId:{client.request}\r\n\r\n{document}")
+        letting_go.set()
 
-    thread = threading.Thread(target=say, daemon=True)
-    thread.start()
-    assert letting_go.wait(100)
-    wait_for(lambda: address.service.connections == 0)
+    threading.Thread(target=ask, daemon=True).start()
+    wait_for(lambda: address.service.connections == 1)
+    wait_for(lambda: address.service.connections == 0, 60)
+    assert closed(client) == (1008, "what was sent is not read")  # whoever reads on after all is told
+    assert letting_go.wait(10)
 
 
 def test_a_failed_recognition_is_told_as_an_error_phrase_and_the_turn_goes_on(serve, dial):
