@@ -220,6 +220,9 @@ class Error(Event):
     code: str = "failed"
     utterance: str | None = None
     language: str | None = None
+    start: float | None = None
+    """When the speech that it is about began and ended, where it is about some."""
+    end: float | None = None
 
 
 Sink = Callable[[Event], None]

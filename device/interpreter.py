@@ -21,7 +21,14 @@ from functools import partial
 from device.config import DirectionSettings, Settings
 from device.emission import Emission
 from device.engines.plausibility import plausible
-from device.engines.protocols import LanguageIdentifier, Recognition, Recognizer, Synthesizer
+from device.engines.protocols import (
+    LanguageIdentifier,
+    PhraseRecognizer,
+    Recognition,
+    RecognitionSession,
+    Recognizer,
+    Synthesizer,
+)
 from device.engines.registry import Engines
 from device.engines.scheduler import Priority
 from device.errors import DragomanError
@@ -255,7 +262,7 @@ class Interpreter:
         utterance = Utterance(
             id=f"{self._id}-{self._count:05d}",
             direction=self._turn,
-            session=direction.recognizer.session(direction.settings.source),
+            session=self._session(direction),
             start=start,
             speech_start=speech_start,
             capacity=round(self._settings.endpoint.max_utterance * SAMPLE_RATE),
@@ -266,6 +273,12 @@ class Interpreter:
             )
         )
         return utterance
+
+    def _session(self, direction: Direction) -> RecognitionSession:
+        phrases, recognizer = self._settings.text.phrases, direction.recognizer
+        if phrases and isinstance(recognizer, PhraseRecognizer) and recognizer.takes_phrases:
+            return recognizer.session(direction.settings.source, phrases)
+        return direction.recognizer.session(direction.settings.source)
 
     def grew(self, utterance: Utterance) -> None:
         """Show a partial when one is due."""
@@ -354,7 +367,7 @@ class Interpreter:
                 if chosen != utterance.direction and shares[chosen]:
                     direction = self._directions[chosen]
                     utterance.direction = chosen
-                    utterance.session = direction.recognizer.session(direction.settings.source)
+                    utterance.session = self._session(direction)
         return True
 
     def _partial_pass(self, utterance: Utterance, length: int) -> None:
@@ -534,6 +547,8 @@ class Interpreter:
                     head.sequence = self._sequence
                 if isinstance(ready, Final | Translation):
                     ready = dataclasses.replace(ready, sequence=head.sequence)
+                if isinstance(ready, Error):
+                    ready = dataclasses.replace(ready, start=head.begins, end=head.ends)
                 self._emission.emit(ready)
                 if isinstance(ready, UtteranceEnded):
                     self._finishing.popleft()

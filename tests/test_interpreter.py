@@ -242,6 +242,8 @@ def test_a_failing_translation_does_not_take_the_transcript_with_it(open_convers
     talk.interpreter.wait(60)
     assert talk.texts() == ["one two three four five"]
     assert [(e.code, e.language) for e in talk.of(Error)] == [("translation", "pt")]
+    error, final = talk.of(Error)[0], talk.of(Final)[0]
+    assert (error.utterance, error.start, error.end) == (final.utterance, final.start, final.end)
     assert talk.of(UtteranceEnded)
 
 

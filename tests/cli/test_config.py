@@ -76,8 +76,12 @@ def test_check_looks_for_the_files_that_are_named(dragoman, tmp_path):
 def test_a_configuration_that_never_ends_is_refused(dragoman, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large.toml").write_text("#" * 2_000_000)
-    for file, why in (("/dev/zero", "no plain file"), (tmp_path / "pipe", "no plain file"), (tmp_path, "Is a directory"),
-                      (tmp_path / "large.toml", "larger than 1024 KiB")):  # fmt: skip
+    for file, why in (
+        ("/dev/zero", "no plain file"),
+        (tmp_path / "pipe", "no plain file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "large.toml", "larger than 1024 KiB"),
+    ):
         code, _, err = dragoman("--config", str(file), "config", "check")
         assert (code, why in err, len(err.splitlines())) == (2, True, 1), err
     code, _, err = dragoman("--set", "mqtt.username=a", "--set", "mqtt.password_file=/dev/zero", "config", "check")
