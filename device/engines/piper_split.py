@@ -5,6 +5,9 @@ predictor and a flow make a latent sequence, one vector a frame, and a convoluti
 arXiv:2010.05646) turns it into sound. The decoder is most of the work and sees only a few frames to either side, so
 it can be run over the sequence window by window, and the sound is the same to the last bit but rounding. `split`
 makes two graphs of the voice's one; `Decoder` runs the second in windows.
+
+The first graph also tells how many frames every phoneme lasts, and takes a pace for each: so it is known when every
+word will be heard before any sound is made, and a single word can be drawn out in the flow of its sentence.
 """
 
 from __future__ import annotations
@@ -24,7 +27,11 @@ from device.events import Samples
 VOICE_FILE = "voice.onnx"
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
-FORMAT_VERSION = 1
+DURATIONS = "durations"
+"""Output of the encoder: frames of each phoneme id, (1, 1, ids)."""
+LENGTH_SCALES = "length_scales"
+"""Input of the encoder: how slowly each phoneme id is spoken, (1, 1, ids); it stands for the second of ``scales``."""
+FORMAT_VERSION = 2
 
 CONTEXT = 12
 """Frames that a window sees on either side. The decoder of the medium voices sees 11."""
@@ -58,14 +65,18 @@ def split(folder: Path) -> None:
     crossing = [name for name in crossing if name not in {n.output[0] for n in constants}]
     if len(crossing) != 1:
         raise DragomanError(f"{path} is not a Piper voice with one speaker: {len(crossing)} tensors enter its decoder")
-    encoder = _ancestors(graph, crossing[0])
+    _open_durations(graph, path)
+    encoder = _ancestors(graph, crossing[0], DURATIONS)
     latent = onnx.helper.make_tensor_value_info(crossing[0], onnx.TensorProto.FLOAT, None)
-    # In the graph's own order; what comes after the decoder, if anything, goes with it.
+    durations = onnx.helper.make_tensor_value_info(DURATIONS, onnx.TensorProto.FLOAT, None)
+    scales = onnx.helper.make_tensor_value_info(LENGTH_SCALES, onnx.TensorProto.FLOAT, [1, 1, "ids"])
+    # What comes after the decoder, if anything, goes with it.
     made = {id(node) for node in encoder}
-    rest = [node for node in graph.node if id(node) not in made] + [n for n in constants if id(n) in made]
+    needed = _ancestors(graph, *(output.name for output in graph.output))
+    rest = [node for node in needed if id(node) not in made] + [n for n in constants if id(n) in made]
     rest.sort(key=lambda node: node.op_type != "Constant")
     for name, nodes, inputs, outputs in (
-        (ENCODER_FILE, encoder, list(graph.input), [latent]),
+        (ENCODER_FILE, encoder, [*graph.input, scales], [latent, durations]),
         (DECODER_FILE, rest, [latent], list(graph.output)),
     ):
         used = {i for node in nodes for i in node.input}
@@ -78,9 +89,32 @@ def split(folder: Path) -> None:
         )
 
 
-def _ancestors(graph: Any, tensor: str) -> list[Any]:
-    """Return the nodes that ``tensor`` depends on, in the graph's order."""
-    needed, found = {tensor}, []
+def _open_durations(graph: Any, path: Path) -> None:
+    """Let a graph tell its durations and take a pace for each phoneme.
+
+    The durations are the only numbers that are rounded up: ``ceil(exp(log duration) * mask * length scale)``.
+    """
+    import onnx
+
+    makers = {output: node for node in graph.node for output in node.output}
+    rounding = [node for node in graph.node if node.op_type == "Ceil"]
+    product = makers.get(rounding[0].input[0]) if len(rounding) == 1 else None
+    if product is None or product.op_type != "Mul":
+        raise DragomanError(f"{path} is not a Piper voice: its durations are not found")
+    for place, name in enumerate(product.input):
+        maker = makers.get(name)
+        if maker is not None and maker.op_type == "Gather" and "scales" in maker.input:
+            product.input[place] = LENGTH_SCALES
+            break
+    else:
+        raise DragomanError(f"{path} is not a Piper voice: its pace is not found")
+    told = onnx.helper.make_node("Identity", [rounding[0].output[0]], [DURATIONS], name=f"/{DURATIONS}")
+    graph.node.insert(list(graph.node).index(rounding[0]) + 1, told)
+
+
+def _ancestors(graph: Any, *tensors: str) -> list[Any]:
+    """Return the nodes that ``tensors`` depend on, in the graph's order."""
+    needed, found = set(tensors), []
     for node in reversed(graph.node):
         if needed & set(node.output):
             found.append(node)
@@ -107,9 +141,7 @@ class Decoder:
         that decodes hardly faster than speech is spoken, everything comes in one piece.
         """
         frames = latent.shape[2]
-        if not self._hop:
-            self._hop = len(self._run(latent[:, :, :8], run_options)) // min(frames, 8)
-        frame = self._hop / rate
+        frame = self.hop(latent) / rate
         done, ready = 0, 0.0
         while done < frames:
             width = self._width(ready) if self._seconds_a_frame * HURRY < frame else frames
@@ -118,6 +150,13 @@ class Decoder:
             yield self._window(latent, done, done + width, run_options)
             done += width
             ready += width * frame
+
+    def hop(self, latent: NDArray[np.float32]) -> int:
+        """Return the samples of one frame."""
+        if not self._hop:
+            few = latent[:, :, :8]
+            self._hop = len(self._run(few, None)) // few.shape[2]
+        return self._hop
 
     def _width(self, ready: float) -> int:
         """Return how many frames can be decoded while ``ready`` seconds of sound are heard."""

@@ -64,6 +64,18 @@ class Recognizer(Protocol):
 
 
 @runtime_checkable
+class PhraseRecognizer(Protocol):
+    """A recogniser that can listen for phrases: names and terms that a speaker is likely to say."""
+
+    takes_phrases: bool
+    """Whether this model can; some can only as they are configured."""
+
+    def session(self, language: str, phrases: Sequence[str] = ()) -> RecognitionSession:
+        """Begin an utterance in which the phrases, written as here, may be said."""
+        ...
+
+
+@runtime_checkable
 class LanguageIdentifier(Protocol):
     """A loaded model that tells which language is spoken."""
 
@@ -96,6 +108,32 @@ class Translator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Pronounced:
+    """One word as a voice shall say it."""
+
+    text: str
+    """Letters, with the punctuation around them; numbers are written out (see `device.text.verbalize`)."""
+    phonemes: str = ""
+    """How it is pronounced, in the International Phonetic Alphabet; where empty, the text tells."""
+    rate: float = 1.0
+    """Pace of this word; 2 is twice as fast."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPiece:
+    """A piece of a spoken sentence or clause.
+
+    The first piece tells ``words``: when each word begins and ends, in seconds from the first sample. ``lead`` is the
+    near silence before the first word; ``tail``, which the last piece tells, is what follows the last word.
+    """
+
+    samples: Samples
+    words: tuple[tuple[float, float], ...] = ()
+    lead: float = 0.0
+    tail: float = 0.0
+
+
 @runtime_checkable
 class Synthesizer(Protocol):
     """A loaded voice."""
@@ -103,6 +141,7 @@ class Synthesizer(Protocol):
     model_id: str
     language: str
     voice: str
+    """The voice's own name: ``Joe``."""
     sample_rate: int
 
     def stream(self, text: str, *, rate: float = 1.0) -> Iterator[Samples]:
@@ -110,6 +149,13 @@ class Synthesizer(Protocol):
 
         ``rate`` is the pace: 2 is twice as fast. The first piece comes as soon as the engine can; nothing comes for
         text with nothing to say.
+        """
+        ...
+
+    def speak(self, words: Sequence[Pronounced]) -> Iterator[SpeechPiece]:
+        """Speak one sentence or clause whose words are known, and tell when each is heard.
+
+        No pause follows: it is for whoever knows what comes next. Nothing comes where there is nothing to say.
         """
         ...
 

@@ -1,209 +1,116 @@
 """Voices of Piper (https://github.com/OHF-Voice/piper1-gpl) on onnxruntime.
 
-Clauses join well: every one begins with speech, has an even loudness, and ends with the pause that its
-punctuation asks for. Where the voice could be split (see `piper_split`), its sound comes in pieces.
+Where a voice could be split (see `piper_split`), its sound comes in pieces, it tells when each word is heard, and
+each word may have a pace of its own.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import threading
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from piper import PiperVoice, SynthesisConfig
+from piper import SynthesisConfig
 from piper.config import PhonemeType, PiperConfig
+from piper.const import BOS, EOS, PAD
 
 from device.engines.modelfile import refuse_unknown_options, require_file
 from device.engines.piper_split import DECODER_FILE, ENCODER_FILE, VOICE_FILE, Decoder
-from device.engines.protocols import Synthesizer
+from device.engines.protocols import Pronounced, Synthesizer
 from device.engines.sessions import open_session
+from device.engines.tts_phonemes import espeak_phonemes, is_heard, pronounce, spelled_out, word_times
+from device.engines.tts_voice import Raw, Voice
 from device.errors import DragomanError
-from device.events import Samples
-from device.modelstore.catalogue import Model
+from device.modelstore.catalogue import Model, Speaker
 
 CONFIG_FILE = "voice.onnx.json"
-LONGEST_PIECE = 150
-"""Characters made at once: working memory grows with the length, by 0.9 MB a character."""
 _SHRINK_ABOVE = 160
 """Phoneme ids (two a phoneme, some 70 characters) above which the working memory is given back afterwards."""
-
-_SENTENCE_SIGNS = ".!?…।؟"
-_WIDE_SENTENCE_SIGNS = "。\uff01\uff1f"
-_CLAUSE_SIGNS = ",;:—\u2013،؛"
-_WIDE_CLAUSE_SIGNS = "、\uff0c\uff1b\uff1a"
-PAUSES = {
-    **dict.fromkeys(_SENTENCE_SIGNS + _WIDE_SENTENCE_SIGNS, 0.25),
-    **dict.fromkeys(_CLAUSE_SIGNS + _WIDE_CLAUSE_SIGNS, 0.12),
-}
-PLAIN_PAUSE = 0.04
-"""Seconds of silence after a piece of text, by its last sign, and where it has none."""
-
-_LOUDNESS = 0.1
-"""Root mean square of every answer (-20 dBFS); the voices' own differ by 6 dB from sentence to sentence."""
-_KNEE = 0.8
-_SILENCE = 10 ** (-45 / 20)
-_EDGE = 0.03
-_FADE = 0.01
 _OPTIONS = ("length_scale", "noise_scale", "noise_w_scale", "speaker")
-_SPEAKABLE = {"L", "N"}
-_SILENT = {"So", "Sk", "Cf", "Co", "Cn", "Cs"}
-_KEPT = "°\u200c\u200d"
-_SENTENCE_END = re.compile(rf"(?<=[{_SENTENCE_SIGNS}])\s+|(?<=[{_WIDE_SENTENCE_SIGNS}])|\n+")
-_CLAUSE_END = re.compile(rf"(?<=[{_CLAUSE_SIGNS}])\s+|(?<=[{_WIDE_CLAUSE_SIGNS}])")
 
 
-class PiperSynthesizer:
-    """A loaded voice. onnxruntime may run it from several threads at once; espeak has piper's own lock."""
+class PiperSynthesizer(Voice):
+    """A loaded voice. onnxruntime may run it from several threads at once; espeak has a lock of its own."""
 
-    def __init__(self, model: Model, voice: PiperVoice, synthesis: SynthesisConfig, decoder: Decoder | None) -> None:
-        self.model_id = model.id
-        self.language = model.languages[0]
-        self.voice = model.name
-        self.sample_rate = int(voice.config.sample_rate)
-        self._voice, self._network, self._decoder = voice, voice.session, decoder
+    def __init__(
+        self,
+        model: Model,
+        config: PiperConfig,
+        network: onnxruntime.InferenceSession,
+        synthesis: SynthesisConfig,
+        decoder: Decoder | None,
+    ) -> None:
+        super().__init__(model, model.name, model.languages[0])
+        self._model = model
+        self.sample_rate = int(config.sample_rate)
+        self._config, self._network, self._decoder = config, network, decoder
         self._synthesis = synthesis
         self._lock = threading.Lock()
-        self._usual = 0.0
+        self._others: dict[str, PiperSynthesizer] = {}
+        self._read = spelled_out if config.phoneme_type == PhonemeType.TEXT else espeak_phonemes
         # Working memory is given back after a long piece of text, and only then: without an arena everything
         # takes a tenth to a third longer and needs more at the peak.
         self._shrink = onnxruntime.RunOptions()
         self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
-    def stream(self, text: str, *, rate: float = 1.0) -> Iterator[Samples]:
-        """Speak ``text`` piece by piece, the first one soon: mono float32 within [-1, 1]."""
-        for piece in pieces(speakable(text)):
-            yield from self._finished(self._sound(piece, rate), PAUSES.get(piece[-1], PLAIN_PAUSE) / rate)
-
-    def synthesize(self, text: str) -> Samples:
-        """Speak ``text`` in one piece; empty where there is nothing to say."""
-        parts = list(self.stream(text))
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-    def _sound(self, piece: str, rate: float) -> Iterator[Samples]:
-        """Yield what the network makes of one piece of text, spoken ``rate`` times as fast as usual."""
-        scales = self._synthesis
-        for phonemes in self._voice.phonemize(piece):
-            ids = self._voice.phonemes_to_ids(phonemes)
-            feed: dict[str, Any] = {
-                "input": np.array([ids], np.int64),
-                "input_lengths": np.array([len(ids)], np.int64),
-                "scales": np.array(
-                    [scales.noise_scale, (scales.length_scale or 1.0) / rate, scales.noise_w_scale], np.float32
-                ),
-            }
-            if self._voice.config.num_speakers > 1:
-                feed["sid"] = np.array([scales.speaker_id or 0], np.int64)
-            run_options = self._shrink if len(ids) > _SHRINK_ABOVE else None
-            made = self._network.run(None, feed, run_options)[0]
-            if self._decoder is None:
-                yield made.reshape(-1)
-            else:
-                yield from self._decoder.windows(made, self.sample_rate, run_options)
-
-    def _finished(self, sound: Iterator[Samples], pause: float) -> Iterator[Samples]:
-        """Cut the silence around speech, even its loudness, fade its edges, and add ``pause`` seconds of silence.
-
-        Silence is what stays 45 dB below the loudest 10 ms so far; `_EDGE` seconds of it are kept on either side.
-        The gain is set by the first piece and by how loud the voice was before.
-        """
-        hop = max(1, self.sample_rate // 100)
-        edge = round(_EDGE * 100) * hop
-        fade = round(_FADE * 100) * hop
-        gain = loudest = 0.0
-        held = np.zeros(0, np.float32)
-        for piece in sound:
-            held = np.concatenate((held, np.nan_to_num(piece, posinf=0.0, neginf=0.0)))
-            level = _level(held, hop)
-            loudest = max(loudest, float(level.max(initial=0.0)))
-            loud = np.flatnonzero(level > max(loudest * _SILENCE, 1e-6))
-            if not len(loud):
-                continue
-            ready = (loud[-1] + 1) * hop  # what comes after may be the silence at the end: it stays back
-            if not gain:
-                gain = self._gain(level[loud[0] : loud[-1] + 1])
-                first = max(0, loud[0] * hop - edge)
-                held, ready = held[first:], ready - first
-                held[:fade] *= np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)[: len(held)]
-            yield _limited(held[:ready] * gain)
-            held = held[ready:]
-        if gain:
-            held = held[:edge] * gain
-            held *= np.linspace(1.0, 0.0, len(held), dtype=np.float32)
-            yield _limited(np.concatenate((held, np.zeros(int(pause * self.sample_rate), np.float32))))
-
-    def _gain(self, level: Samples) -> float:
-        """Return what brings speech of these levels to `_LOUDNESS`, half by itself and half by what came before."""
-        loudness = float(np.sqrt(np.mean(level**2)))
+    def speaker(self, speaker: Speaker) -> Synthesizer:
+        """Return the voice of one of the network's speakers, which share it; it has one of its own by default."""
+        if not speaker.id:
+            return self
         with self._lock:
-            self._usual += (loudness - self._usual) * (0.1 if self._usual else 1.0)
-            return _LOUDNESS / float(np.sqrt(loudness * self._usual))
+            if speaker.id not in self._others:
+                options = {**self._model.options, "speaker": int(speaker.id) if speaker.id.isdigit() else speaker.id}
+                model = replace(self._model, options=options)
+                other = PiperSynthesizer(
+                    model, self._config, self._network, _synthesis(model, self._config), self._decoder
+                )
+                other.voice, other.language = speaker.name, speaker.language
+                other.settle(speaker.gain)
+                self._others[speaker.id] = other
+            return self._others[speaker.id]
 
+    def _make(self, words: Sequence[Pronounced]) -> Raw:
+        ids, owners = self._ids(words)
+        if not ids:
+            return Raw(iter(()))
+        scales, length = self._synthesis, self._synthesis.length_scale or 1.0
+        paces = np.array([1.0 if owner is None else words[owner].rate for owner in owners], np.float32)
+        feed: dict[str, Any] = {
+            "input": np.array([ids], np.int64),
+            "input_lengths": np.array([len(ids)], np.int64),
+            "scales": np.array([scales.noise_scale, length / paces.mean(), scales.noise_w_scale], np.float32),
+        }
+        if self._config.num_speakers > 1:
+            feed["sid"] = np.array([scales.speaker_id or 0], np.int64)
+        run_options = self._shrink if len(ids) > _SHRINK_ABOVE else None
+        if self._decoder is None:
+            return Raw(iter([self._network.run(None, feed, run_options)[0].reshape(-1)]))
+        feed["length_scales"] = (length / paces)[None, None, :].astype(np.float32)
+        latent, durations = self._network.run(None, feed, run_options)
+        frame = self._decoder.hop(latent) / self.sample_rate
+        ends = np.cumsum(durations.reshape(-1)) * frame
+        return Raw(self._decoder.windows(latent, self.sample_rate, run_options), word_times(ends, owners, len(words)))
 
-def speakable(text: str) -> str:
-    """Return ``text`` without what no voice can say: control characters, emoji, symbols that only show.
-
-    Letters, digits, punctuation, marks, currency and mathematical signs stay. Brackets go, because piper
-    takes ``[[…]]`` for phonemes.
-    """
-    kept = []
-    for character in unicodedata.normalize("NFC", text):
-        category = unicodedata.category(character)
-        if character not in _KEPT and (category in _SILENT or "\ufe00" <= character <= "\ufe0f"):
-            continue
-        kept.append(" " if category == "Cc" and character != "\n" else character)
-    return "".join(kept).replace("[", " ").replace("]", " ").strip()
-
-
-def pieces(text: str) -> list[str]:
-    """Split ``text`` into sentences, and those that are too long at clauses, else between words.
-
-    Returns
-    -------
-    list of str
-        Pieces of at most `LONGEST_PIECE` characters that hold a letter or a digit, in order.
-    """
-    found: list[str] = []
-    for sentence in _SENTENCE_END.split(text):
-        if len(sentence) <= LONGEST_PIECE:
-            found.append(sentence)
-            continue
-        rest = ""
-        for clause in _CLAUSE_END.split(sentence):
-            for word in clause.split():
-                for start in range(0, len(word), LONGEST_PIECE):
-                    part = word[start : start + LONGEST_PIECE]
-                    if len(rest) + 1 + len(part) > LONGEST_PIECE:
-                        found.append(rest)
-                        rest = part
-                    else:
-                        rest = f"{rest} {part}".strip()
-            if len(rest) > LONGEST_PIECE // 2:
-                found.append(rest)
-                rest = ""
-        found.append(rest)
-    return [piece.strip() for piece in found if any(unicodedata.category(c)[0] in _SPEAKABLE for c in piece)]
-
-
-def _level(samples: Samples, hop: int) -> Samples:
-    """Return the root mean square of every ``hop`` samples."""
-    frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
-    level: Samples = np.sqrt(np.mean(frames**2, axis=1)) if len(frames) else np.zeros(0, np.float32)
-    return level
-
-
-def _limited(samples: Samples) -> Samples:
-    """Bend what exceeds `_KNEE` so that it never reaches 1; nothing else changes."""
-    over = np.abs(samples) > _KNEE
-    if over.any():
-        excess = (np.abs(samples[over]) - _KNEE) / (1.0 - _KNEE)
-        samples[over] = np.sign(samples[over]) * (_KNEE + (1.0 - _KNEE) * np.tanh(excess))
-    return samples
+    def _ids(self, words: Sequence[Pronounced]) -> tuple[list[int], list[int | None]]:
+        """Return the network's input, and for each number the word it belongs to, if anything of it is heard."""
+        known = self._config.phoneme_id_map
+        pad = list(known[PAD])
+        ids, owners = [*known[BOS], *pad], list[int | None]()
+        owners += [None] * len(ids)
+        for number, phonemes in enumerate(pronounce(words, self._config.espeak_voice, self._read)):
+            for phoneme in phonemes:
+                own = known.get(phoneme, ())
+                pads = pad if own else ()
+                ids += [*own, *pads]
+                owners += [number if is_heard(phoneme) else None] * (len(own) + len(pads))
+        if all(owner is None for owner in owners):
+            return [], []
+        return [*ids, *known[EOS]], [*owners, *[None] * len(known[EOS])]
 
 
 def load(model: Model, folder: Path, threads: int) -> Synthesizer:
@@ -225,9 +132,8 @@ def load(model: Model, folder: Path, threads: int) -> Synthesizer:
     try:
         session = open_session(path, threads)
         decoder = Decoder(open_session(folder / DECODER_FILE, threads)) if halves else None
-        voice = PiperVoice(config=config, session=session, download_dir=folder)
-        synthesizer = PiperSynthesizer(model, voice, _synthesis(model, config), decoder)
-        synthesizer.synthesize("1, 2.")
+        synthesizer = PiperSynthesizer(model, config, session, _synthesis(model, config), decoder)
+        synthesizer.settle(model.voices[0].gain)
     except DragomanError:
         raise
     except Exception as error:

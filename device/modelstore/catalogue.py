@@ -28,8 +28,15 @@ A file in the catalogue looks like this::
         "pip:moonshine-voice==0.0.73:moonshine_voice/assets/tiny-en/encoder_model.ort",
     ]
 
+    [[speakers]]                  # tts: who speaks; without any, one who is named after the id
+    name = "Heart"
+    id = "af_heart"               # what the adapter calls it; empty where there is but one
+    language = "en-US"
+    gender = "female"             # female, male, or empty
+    gain = 1.3                    # what makes it as loud as all others, in dB; measured when loaded where absent
+
     [[derived]]                   # made once from the files above, after they were verified
-    tool = "moonshine-tokens"     # moonshine-tokens, bergamot-onnx, onnx-metadata
+    tool = "moonshine-tokens"     # one of device.modelstore.derive.TOOLS
     inputs = ["tokenizer.bin"]
     outputs = ["tokens.txt"]      # at least these; whatever else the tool writes is kept as well
 
@@ -43,7 +50,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict
 
@@ -119,6 +126,21 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
+class Speaker:
+    """One voice of a speech synthesis model."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _FORBID
+
+    name: str
+    language: str
+    id: str = ""
+    """What the adapter calls it; empty where a model has but one."""
+    gender: Literal["female", "male", ""] = ""
+    gain: float | None = None
+    """What makes it as loud as all other voices, in dB; measured when it is loaded where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One entry of the catalogue."""
 
@@ -139,6 +161,16 @@ class Model:
     files: tuple[ModelFile, ...] = ()
     derived: tuple[Derived, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    speakers: tuple[Speaker, ...] = ()
+    """The voices of a speech synthesis model; see `voices`."""
+
+    @property
+    def voices(self) -> tuple[Speaker, ...]:
+        """Who speaks; a model that names nobody has one voice, named after its id."""
+        if self.speakers or self.task != "tts" or not self.languages:
+            return self.speakers
+        name = "".join(c for c in self.id.rsplit("-", 1)[-1] if c.isalnum()).capitalize()
+        return (Speaker(name, self.languages[0]),)
 
     @property
     def size(self) -> int | None:

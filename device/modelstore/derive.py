@@ -95,10 +95,24 @@ def _piper_split_version() -> str:
     return str(FORMAT_VERSION)
 
 
+def kokoro_timed(folder: Path, derived: Derived) -> None:  # noqa: ARG001
+    """Let a Kokoro network tell how long every phoneme lasts."""
+    from device.engines.kokoro_timed import add_durations
+
+    add_durations(folder)
+
+
+def _kokoro_timed_version() -> str:
+    from device.engines.kokoro_timed import FORMAT_VERSION
+
+    return str(FORMAT_VERSION)
+
+
 TOOLS: Mapping[str, Tool] = {
     "moonshine-tokens": Tool(moonshine_tokens, lambda: "1"),
     "onnx-metadata": Tool(onnx_metadata, lambda: "1"),
     "bergamot-onnx": Tool(bergamot_onnx, _bergamot_version),
+    "kokoro-timed": Tool(kokoro_timed, _kokoro_timed_version),
     "piper-split": Tool(piper_split, _piper_split_version),
 }
 
