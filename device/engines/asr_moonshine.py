@@ -22,12 +22,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from device.engines.asr_bias import PhraseBias
 from device.engines.asr_sherpa_arguments import check_tokens
 from device.engines.asr_whole import WholeSession
 from device.engines.modelfile import refuse_unknown_options, require_file
@@ -47,6 +49,8 @@ SILENT: Final = 1e-5
 """Sound that varies less is none; a microphone's own noise varies more."""
 DRAFT: Final = 16
 """Tokens of the draft that are tried in one step: more are seldom all right, and each one wrong costs a little."""
+LONGEST_BIASED: Final = 30 * SAMPLE_RATE
+"""Longer utterances are decoded in pieces, and not listened to for phrases."""
 _BEGIN, _END = 1, 2
 _SPACE = "▁"
 
@@ -93,30 +97,67 @@ class MoonshineRecognizer:
 
     suits_partials = True
     incremental = False
+    takes_phrases = True
 
     def __init__(self, model: Model, network: Network, tokens: Mapping[int, bytes], pace: float) -> None:
         self.model_id = model.id
         self.languages = frozenset(tag.split("-")[0] for tag in model.languages)
         self._network, self._tokens, self._pace = network, tokens, pace
+        self._biases: dict[tuple[str, ...], PhraseBias] = {}
 
-    def session(self, language: str) -> RecognitionSession:
-        """Begin an utterance spoken in ``language``."""
+    def session(self, language: str, phrases: Sequence[str] = ()) -> RecognitionSession:
+        """Begin an utterance spoken in ``language``; finals are listened to for the ``phrases`` too."""
         draft: list[int] = []
 
         def decode(samples: Samples) -> Recognition:
             samples = finite(samples)
             if np.ptp(samples) < SILENT:  # where it would say "You"
                 return Recognition("", language)
-            limit = int(self._pace * len(samples) / SAMPLE_RATE) + SPARE
-            draft[:] = self._network.decode(samples, limit, draft)
+            draft[:] = self._network.decode(samples, self._limit(samples), draft)
             return Recognition(self._text(draft), language)
 
-        return WholeSession(decode, language, costly=False)
+        whole = WholeSession(decode, language, costly=False)
+        return _BiasedSession(whole, self, self._bias(tuple(phrases))) if phrases else whole
+
+    def listen_for(self, bias: PhraseBias, samples: Samples, text: str) -> str | None:
+        """Return what was said, if it is one of the phrases rather than ``text``."""
+        samples = finite(samples)
+        limit = self._limit(samples)
+        sound = self._network.encode(samples)
+        plain = self._network.decode_sound(sound, limit)
+        biased = self._network.decode_sound(sound, limit, plain, bias)
+        said = self._text(biased)
+        if biased == plain or self._text(plain) != text or not bias.gained(text, said):
+            return None
+        scores = [self._network.score(sound, tokens) for tokens in (plain, biased)]
+        return said if bias.better(text, scores[0], said, scores[1]) else None
+
+    def _bias(self, phrases: tuple[str, ...]) -> PhraseBias:
+        if phrases not in self._biases:
+            self._biases = {phrases: PhraseBias(phrases, self._tokens)}
+        return self._biases[phrases]
+
+    def _limit(self, samples: Samples) -> int:
+        return int(self._pace * len(samples) / SAMPLE_RATE) + SPARE
 
     def _text(self, tokens: Sequence[int]) -> str:
         spelt = b"".join(self._tokens.get(token, b"") for token in tokens)
         # A text that ends at the limit may end inside a character.
         return spelt.decode("utf-8", "ignore").replace(_SPACE, " ").strip()
+
+
+class _BiasedSession:
+    """Listens to finals once more, for phrases; partials are as they are without."""
+
+    def __init__(self, whole: WholeSession, recognizer: MoonshineRecognizer, bias: PhraseBias) -> None:
+        self._whole, self._recognizer, self._bias = whole, recognizer, bias
+
+    def recognize(self, samples: Samples, *, final: bool) -> Recognition:
+        recognition = self._whole.recognize(samples, final=final)
+        if not final or not recognition.text or len(samples) > LONGEST_BIASED:
+            return recognition
+        said = self._recognizer.listen_for(self._bias, samples, recognition.text)
+        return replace(recognition, text=said, words=()) if said else recognition
 
 
 class Network:
@@ -147,13 +188,31 @@ class Network:
         draft
             What the tokens may be. They are the same with any draft, but for the rounding of quantised weights.
         """
+        return self.decode_sound(self.encode(samples), limit, draft)
+
+    def encode(self, samples: Samples) -> dict[str, Any]:
+        """Return what the decoder needs to know of the sound."""
         whole = np.ones((1, len(samples)), np.int64) if self._masked else None
         (sound,) = self._encoder.run(None, _given(input_values=samples[np.newaxis], attention_mask=whole))
-        feed = {**_given(encoder_hidden_states=sound, encoder_attention_mask=whole), **self._empty}
+        return _given(encoder_hidden_states=sound, encoder_attention_mask=whole)
+
+    def score(self, sound: Mapping[str, Any], tokens: Sequence[int]) -> float:
+        """Return how likely the model finds a text: the sum of its tokens' logarithmic probabilities."""
+        logits = self._logits({**sound, **self._empty}, [_BEGIN, *tokens]).astype(np.float64)
+        logits -= logits.max(axis=-1, keepdims=True)
+        chosen = logits[np.arange(len(tokens) + 1), [*tokens, _END]]
+        return float(np.sum(chosen - np.log(np.exp(logits).sum(axis=-1))))
+
+    def decode_sound(
+        self, sound: Mapping[str, Any], limit: int, draft: Sequence[int] = (), bias: PhraseBias | None = None
+    ) -> list[int]:
+        """Do the same with sound that is encoded already, and prefer the phrases of ``bias``."""
+        feed = {**sound, **self._empty}
         tokens: list[int] = []
         token, tried, place = _BEGIN, list(draft[:DRAFT]), 0
         while True:
-            choices = self._step(feed, [token, *tried])
+            new = [token, *tried]
+            choices = self._step(feed, new) if bias is None else self._biased_step(feed, new, tokens, bias)
             right = 0
             while right < len(tried) and choices[right] == tried[right]:
                 right += 1
@@ -174,6 +233,21 @@ class Network:
 
     def _step(self, feed: dict[str, Any], tokens: Sequence[int]) -> NDArray[np.int64]:
         """Append ``tokens`` to what ``feed`` remembers; return the likeliest token after each of them."""
+        best: NDArray[np.int64] = self._logits(feed, tokens).argmax(axis=-1)
+        return best
+
+    def _biased_step(
+        self, feed: dict[str, Any], tokens: Sequence[int], text: Sequence[int], bias: PhraseBias
+    ) -> NDArray[np.int64]:
+        """Do the same and prefer phrases; ``text`` is what was decoded so far, with the first of ``tokens``."""
+        logits = self._logits(feed, tokens)
+        for number in range(len(tokens)):
+            bias.add(logits[number], bias.spell([*text, *tokens[1 : number + 1]]))
+        best: NDArray[np.int64] = logits.argmax(axis=-1)
+        return best
+
+    def _logits(self, feed: dict[str, Any], tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Append ``tokens`` to what ``feed`` remembers; return the scores of what follows each of them."""
         first = not feed["past_key_values.0.encoder.key"].shape[2]
         feed["input_ids"] = np.array([tokens], np.int64)
         feed["use_cache_branch"] = np.array([not first])
@@ -181,8 +255,8 @@ class Network:
         logits, *cache = self._decoder.run(names, feed)
         for name, value in zip(names[1:], cache, strict=True):
             feed[name.replace("present", "past_key_values")] = value
-        best: NDArray[np.int64] = logits[0].argmax(axis=-1)
-        return best
+        scores: NDArray[np.float32] = logits[0]
+        return scores
 
 
 def _given(**inputs: Any) -> dict[str, Any]:

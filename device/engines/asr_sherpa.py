@@ -7,6 +7,7 @@ decode several streams from several threads at once, so nothing is locked here.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ OFFLINE = "sherpa-offline"
 ONLINE = "sherpa-online"
 _COSTLY = frozenset({"whisper", "funasr_nano", "qwen3_asr", "cohere_transcribe", "fire_red_asr"})
 """Types whose cost does not fall with the length, or that are large language models."""
+_HOTWORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # noqa: RUF001
 _TAIL = int(0.66 * SAMPLE_RATE)
 """Silence after the last sample, so that a streaming model's look-ahead brings out the last word."""
 
@@ -50,31 +52,50 @@ def load(model: Model, folder: Path, threads: int) -> Recognizer:
         raise DragomanError(
             f"model {model.id} in {folder} cannot be loaded ({reason}); run `dragoman models verify`"
         ) from error
-    recognizer = SherpaRecognizer(model, native, online=online)
+    recognizer = SherpaRecognizer(model, native, online=online, capitals=_writes_capitals(arguments.get("tokens")))
     # The first decode allocates; nobody should wait for that.
     recognizer.session(min(recognizer.languages)).recognize(np.zeros(SAMPLE_RATE, np.float32), final=True)
     return recognizer
 
 
+def _writes_capitals(tokens: str | None) -> bool:
+    """Whether a model's vocabulary has capital letters alone."""
+    if tokens is None:
+        return False
+    letters = [c for line in Path(tokens).read_text(encoding="utf-8", errors="replace").splitlines()
+               if not line.startswith("<") for c in line.rsplit(" ", 1)[0] if c.isascii() and c.isalpha()]  # fmt: skip
+    return bool(letters) and all(c.isupper() for c in letters)
+
+
 class SherpaRecognizer:
     """A loaded sherpa-onnx model."""
 
-    def __init__(self, model: Model, native: Any, *, online: bool) -> None:
+    def __init__(self, model: Model, native: Any, *, online: bool, capitals: bool = False) -> None:
         self.model_id = model.id
         self.languages = frozenset(tag.split("-")[0] for tag in model.languages)
         self.suits_partials = online or model.options["type"] not in _COSTLY
         self.incremental = online
+        # sherpa-onnx biases transducers alone, and only while it keeps several hypotheses.
+        beam = model.options.get("decoding_method") == "modified_beam_search"
+        self.takes_phrases = model.options["type"] == "transducer" and beam
+        self._capitals = capitals
         self._native = native
         self._online = online
 
-    def session(self, language: str) -> RecognitionSession:
-        """Begin an utterance spoken in ``language``."""
+    def session(self, language: str, phrases: Sequence[str] = ()) -> RecognitionSession:
+        """Begin an utterance spoken in ``language``; a transducer with beam search listens for the ``phrases``."""
+        hotwords = self._hotwords(phrases) if self.takes_phrases else None
         if self._online:
-            return _OnlineSession(self._native, language)
-        return WholeSession(partial(self._decode, language), language, costly=not self.suits_partials)
+            return _OnlineSession(self._native, language, hotwords)
+        return WholeSession(partial(self._decode, language, hotwords), language, costly=not self.suits_partials)
 
-    def _decode(self, language: str, samples: Samples) -> Recognition:
-        stream = self._native.create_stream()
+    def _hotwords(self, phrases: Sequence[str]) -> str | None:
+        """Return phrases as sherpa-onnx reads them: words alone, in the letters that the model writes."""
+        spelt = (" ".join(_HOTWORD.findall(phrase)) for phrase in phrases)
+        return "/".join(text.upper() if self._capitals else text for text in spelt if text) or None
+
+    def _decode(self, language: str, hotwords: str | None, samples: Samples) -> Recognition:
+        stream = self._native.create_stream(hotwords)
         stream.accept_waveform(SAMPLE_RATE, finite(samples))
         self._native.decode_stream(stream)
         result = stream.result
@@ -84,10 +105,10 @@ class SherpaRecognizer:
 class _OnlineSession:
     """Feeds a stream with what is new at every call."""
 
-    def __init__(self, native: Any, language: str) -> None:
+    def __init__(self, native: Any, language: str, hotwords: str | None = None) -> None:
         self._native = native
         self._language = language
-        self._stream = native.create_stream()
+        self._stream = native.create_stream(hotwords)
         self._fed = 0
 
     def recognize(self, samples: Samples, *, final: bool) -> Recognition:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import ctranslate2
 import numpy as np
 from tokenizers import Tokenizer
 
+from device.engines.asr_bias import Phrases
 from device.engines.asr_growing import join, quietest
 from device.engines.asr_mel import HOP, log_mel
 from device.engines.modelfile import refuse_unknown_options, require_file
@@ -36,6 +38,8 @@ _LONGEST = WINDOW * HOP
 _SHORTEST = SAMPLE_RATE // 10
 _TOKENS_A_SECOND = 12
 _TOKENS_AT_LEAST = 24
+_LONGEST_PROMPT = 200
+"""Tokens; the model's memory of text holds 448."""
 
 LOOP = 2.4
 """Text that zlib shrinks more than this repeats itself (the paper's own limit)."""
@@ -73,6 +77,7 @@ class WhisperRecognizer:
 
     suits_partials = True
     incremental = False
+    takes_phrases = True
 
     def __init__(self, model: Model, native: ctranslate2.models.Whisper, tokenizer: Tokenizer) -> None:
         self.model_id = model.id
@@ -82,8 +87,8 @@ class WhisperRecognizer:
         wanted = {tag.split("-")[0] for tag in model.languages}
         self.languages = frozenset(tag for tag in known if tag and (not wanted or tag in wanted))
 
-    def session(self, language: str) -> RecognitionSession:
-        """Begin an utterance spoken in ``language``.
+    def session(self, language: str, phrases: Sequence[str] = ()) -> RecognitionSession:
+        """Begin an utterance spoken in ``language``; finals are listened to for the ``phrases`` too.
 
         Raises
         ------
@@ -92,7 +97,7 @@ class WhisperRecognizer:
         """
         if language not in self.languages:
             raise DragomanError(f"model {self.model_id} does not understand {language!r}")
-        return _Session(self, language)
+        return _Session(self, language, phrases)
 
     def detect_language(self, samples: Samples) -> list[tuple[str, float]]:
         """Return the languages that ``samples`` may be spoken in, with probabilities, the likeliest first.
@@ -126,6 +131,34 @@ class WhisperRecognizer:
         text = self._tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip()
         return _Reading(text.replace("\ufffd", ""), float(result.scores[0]), float(result.no_speech_prob))
 
+    def listen_for(self, phrases: Sequence[str], samples: Samples, language: str, text: str) -> str | None:
+        """Return what was said, if it is one of the ``phrases`` rather than ``text``.
+
+        The model is told that they were said before (a prompt, as the paper has it). It may make too much of that;
+        so its new text is only believed where it finds it about as likely without the prompt.
+        """
+        window = window_for(len(samples))
+        sound = self._native.encode(self._features(samples, window))
+        said_before = self._tokenizer.encode(" " + ", ".join(phrases) + ".", add_special_tokens=False).tokens
+        start = ["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>"]
+        (result,) = self._native.generate(
+            sound, [["<|startofprev|>", *said_before[-_LONGEST_PROMPT:], *start]], beam_size=1,
+            max_length=_LONGEST_PROMPT + 2 * _TOKENS_AT_LEAST + _TOKENS_A_SECOND * len(samples) // SAMPLE_RATE,
+        )  # fmt: skip
+        said = self._tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip().replace("\ufffd", "")
+        known = Phrases(phrases)
+        if not known.gained(text, said):
+            return None
+        scores = [self._score(sound, start, spelt, len(samples)) for spelt in (text, said)]
+        return said if known.better(text, scores[0], said, scores[1]) else None
+
+    def _score(self, sound: ctranslate2.StorageView, start: Sequence[str], text: str, samples: int) -> float:
+        """Return the sum of the logarithmic probabilities of a text's tokens."""
+        tokens = self._tokenizer.encode(" " + text, add_special_tokens=False).ids
+        ids = [self._tokenizer.token_to_id(token) for token in start]
+        (aligned,) = self._native.align(sound, ids, [tokens], samples // HOP)
+        return sum(math.log(max(p, 1e-9)) for p in aligned.text_token_probs)
+
     def _features(self, samples: Samples, window: int) -> ctranslate2.StorageView:
         padded = np.zeros(window * HOP, np.float32)
         padded[: len(samples)] = finite(samples[: len(padded)])
@@ -135,9 +168,10 @@ class WhisperRecognizer:
 class _Session:
     """Decodes the whole utterance at every call."""
 
-    def __init__(self, recognizer: WhisperRecognizer, language: str) -> None:
+    def __init__(self, recognizer: WhisperRecognizer, language: str, phrases: Sequence[str]) -> None:
         self._recognizer = recognizer
         self._language = language
+        self._phrases = phrases
 
     def recognize(self, samples: Samples, *, final: bool) -> Recognition:
         text, weight, total = "", 0.0, 0.0
@@ -145,7 +179,10 @@ class _Session:
             cut = len(samples) if len(samples) <= _LONGEST else quietest(samples, _LONGEST // 2, _LONGEST)
             reading = self._read(samples[:cut], final=final)
             if reading and reading.text:
-                text = join(text, reading.text)
+                said = reading.text
+                if final and self._phrases:
+                    said = self._recognizer.listen_for(self._phrases, samples[:cut], self._language, said) or said
+                text = join(text, said)
                 weight, total = weight + cut, total + cut * reading.log_prob
             samples = samples[cut:]
         return Recognition(text, self._language, math.exp(min(0.0, total / weight)) if weight else None)
