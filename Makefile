@@ -2,7 +2,7 @@
 # make demo LIVE=1     the same with this machine's own microphone and speaker
 # make test            every test, with the real models
 # make test FAST=1     the quick loop: no models, no servers
-# make test-appliance  what the device promises to whoever leaves it running: units, boards, controls, faults
+# make test-appliance  what the device promises to whoever leaves it running, and what it costs; also build/appliance.json
 # make soak            a day of audio, faster than real time: what grows? (HOURS=12 for less); also build/soak.json
 # make bench           speed, latency, memory and accuracy; also written to build/bench.json
 # make bench-server    how many conversations the server holds at once; also in build/bench-server.json
@@ -43,12 +43,9 @@ else
 	$(PYTHON_VENV) -m pytest $(PYTEST_ARGS)
 endif
 
-APPLIANCE := tests/e2e tests/controls tests/mqtt tests/test_systemd.py tests/test_watchdog.py tests/test_diagnostics.py \
-	tests/tools/test_configure_board.py
-
 test-appliance: setup
 	@$(PYTHON_VENV) -m tools.models tests
-	DRAGOMAN_TEST_APPLIANCE=1 $(PYTHON_VENV) -m pytest $(APPLIANCE) $(PYTEST_ARGS)
+	$(PYTHON_VENV) -m tools.appliance -- $(PYTEST_ARGS)
 
 soak: setup
 	@$(PYTHON_VENV) -m tools.models tests
