@@ -184,7 +184,7 @@ def _changing(ctx: click.Context, *, must_exist: bool = True) -> Iterator[Update
     try:
         os.umask(0o022)
         settings = settings_from(ctx)
-        health = Health(settings.update.health_timeout, own_models=settings.models.directory is not None)
+        health = Health(settings.update.health_timeout, own_models=settings.models.directory)
         yield Updater(home, health, lambda line: click.echo(line, err=True))
     except PermissionError as error:
         raise DragomanError(f"{error.filename}: {error.strerror}; updates are root's: use sudo") from None

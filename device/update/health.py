@@ -35,14 +35,14 @@ class Health:
     booted
         The folder that tells whether there is a service manager to ask; without one only the doctor is asked.
     own_models
-        The settings name a folder for models, which then has no versions.
+        The folder for models that the settings name; it has no versions.
     """
 
     def __init__(
-        self, limit: float, *, steady: float = STEADY, booted: Path = BOOTED, own_models: bool = False
+        self, limit: float, *, steady: float = STEADY, booted: Path = BOOTED, own_models: Path | None = None
     ) -> None:
         self._limit, self._steady, self._booted = limit, steady, booted
-        self._own_models = own_models
+        self.own_models = own_models
 
     def restart(self) -> str | None:
         """Restart the service where it is wanted, and return what went wrong; the service says when it is ready."""
@@ -99,7 +99,7 @@ class Health:
             "LANG": "C.UTF-8",
             "LG_WD": "/tmp",
         }
-        if not self._own_models:
+        if self.own_models is None:
             own["DRAGOMAN_MODELS"] = str(models)
         user: dict[str, Any] = {}
         if os.geteuid() == 0 and _exists(USER):

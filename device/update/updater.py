@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 """Starts of the machine within which a trial must be decided."""
+PULL = 3600.0
+"""Seconds for fetching models."""
 ROOM = 64_000_000
 """Bytes that an update leaves free."""
 
@@ -208,7 +211,9 @@ class Updater:
                 os.chown(target, status.st_uid, status.st_gid)
                 os.chown(sets, status.st_uid, status.st_gid)
         if models is not None:
-            self._import(code, models, target)
+            self._import(code, models, self.health.own_models or target)
+        if old is not None:
+            self._complete(code, target)
         sync_all(target)
         return target
 
@@ -225,8 +230,21 @@ class Updater:
                 for path in (target / "catalogue.d", *(target / "catalogue.d").iterdir()):
                     os.chown(path, owner.st_uid, owner.st_gid)
         done = self.health.call(code, target, "models", "import", str(models))
+        # What it makes of models that the update does not bring is its own affair.
+        for path in (path for path in models.rglob("*") if path.is_file()):
+            arrived = target / path.relative_to(models)
+            if not arrived.is_file() or sha256_of(arrived) != sha256_of(path):
+                reason = done.stderr.strip()[-300:] or f"{arrived.name} is not the one that the catalogue names"
+                raise DragomanError(f"the update's models cannot be used: {reason}")
+
+    def _complete(self, code: Path, target: Path) -> None:
+        """Fetch what a new catalogue wants and the update did not bring, where there is a network."""
+        try:
+            done = self.health.call(code, target, "models", "pull", "--configured", timeout=PULL)
+        except (OSError, subprocess.TimeoutExpired):
+            return  # the health check will have its say
         if done.returncode:
-            raise DragomanError(f"the update's models cannot be used: {done.stderr.strip()[-300:]}")
+            self._say(f"models: {done.stderr.strip()[-300:]}")
 
     # --- trying it ---
 

@@ -28,6 +28,7 @@ PROGRAM = """\
 # A version of the program: {version}
 case "$1" in
 doctor) {doctor} ;;
+models) {models} ;;
 version) echo {version} ;;
 esac
 """
@@ -56,12 +57,20 @@ class Signer:
 
 
 def write_tree(
-    folder: Path, version: str, serial: int, *, doctor: str = WELL, machine: str = MACHINE, unit: str = "", **files
+    folder: Path,
+    version: str,
+    serial: int,
+    *,
+    doctor: str = WELL,
+    models: str = "true",
+    machine: str = MACHINE,
+    unit: str = "",
+    **files,
 ) -> Path:
     """Write a release that is a shell script and some files, and may have units."""
     (folder / "bin").mkdir(parents=True)
     program = folder / "bin" / "dragoman"
-    program.write_text(PROGRAM.format(version=version, doctor=doctor))
+    program.write_text(PROGRAM.format(version=version, doctor=doctor, models=models))
     program.chmod(0o755)
     (folder / "lib").mkdir()
     (folder / "lib" / "same").write_bytes(b"the same in every version\n" * 20)
