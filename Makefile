@@ -92,7 +92,8 @@ lock: setup
 	$(PYTHON_VENV) -m tools.lock
 
 readme: setup
-	$(PYTHON_VENV) -m tools.readme $(if $(FIGURES),--figures $(FIGURES))
+	$(PYTHON_VENV) -m tools.readme $(if $(FIGURES),--figures $(FIGURES)) $(if $(APPLIANCE),--appliance $(APPLIANCE)) \
+		$(if $(SOAK),--soak $(SOAK))
 
 clean:
 	rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,8 @@
 """Writes the parts of the README that repeat what stands elsewhere, between marks that name them.
 
 ``make readme`` brings the tables of the configuration and of the models up to date; with ``--figures FILE`` also
-the figures, from what ``make bench`` wrote.
+the figures, from what ``make bench`` wrote, and with ``--appliance FILE`` and ``--soak FILE`` those of
+``make test-appliance`` and ``make soak``.
 """
 
 from __future__ import annotations
@@ -27,10 +28,16 @@ def main() -> None:
     """Bring the README up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figures", type=Path, help="a bench.json whose figures to show")
+    parser.add_argument("--appliance", type=Path, help="an appliance.json whose figures to show")
+    parser.add_argument("--soak", type=Path, help="a soak.json whose figures to show")
     options = parser.parse_args()
     text = renewed(README.read_text(encoding="utf-8"))
     if options.figures:
         text = replace(text, "figures", figures(json.loads(options.figures.read_text(encoding="utf-8"))))
+    if options.appliance:
+        text = replace(text, "appliance", appliance(json.loads(options.appliance.read_text(encoding="utf-8"))))
+    if options.soak:
+        text = replace(text, "soak", soak(json.loads(options.soak.read_text(encoding="utf-8"))))
     README.write_text(text, encoding="utf-8")
 
 
@@ -130,6 +137,30 @@ def figures(bench: dict[str, Any]) -> str:
     if scores:
         lines.append(f"- BLEU on FLORES-200 dev: {scores}")
     return "\n".join(lines) + "\n"
+
+
+def appliance(figures: dict[str, Any]) -> str:
+    """Return what the device survived, and what it costs to leave it on."""
+    survived = [fault for fault, answer in figures["faults"].items() if answer == "yes"]
+    idle = figures["idle_processor_s_per_hour"]
+    rows = [
+        ["faults survived", f"{len(survived)} of {len(figures['faults'])}"],
+        ["messages lost", str(figures["messages_lost"])],
+        ["exposure (`systemd-analyze security`; 0 is none, 10 all)", f"{figures['exposure']:.1f}"],
+        ["from start to ready", f"{figures['ready_s']:.1f} s"],
+        ["processor time an hour, open microphone in a silent room", f"{idle:.0f} s ({idle / 36:.1f} % of a core)"],
+    ]
+    table = _table(["left switched on", ""], rows)
+    return f"{table}Survived: {'; '.join(survived)}.\n"
+
+
+def soak(figures: dict[str, Any]) -> str:
+    """Return what grew in a day of audio."""
+    units = {"memory_mb": "MB of memory", "threads": "threads", "files": "open files", "waiting": "waiting messages",
+             "latency_ms": "ms of latency", "processor_ms": "ms of processor time a minute"}  # fmt: skip
+    slopes = ", ".join(f"{slope:+.2f} {units[name]}" for name, slope in figures["slopes_per_hour"].items())
+    counts = f"{figures['finals']} sentences, {figures['lost']} lost"
+    return f"A soak of {figures['hours']:.0f} hours of audio ({counts}), growth an hour: {slopes}.\n"
 
 
 def _pair(figure: dict[str, float]) -> str:
