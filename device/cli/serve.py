@@ -28,12 +28,13 @@ def serve(ctx: click.Context, host: str | None, port: int | None, key_file: Path
     """  # noqa: D301 - \b is click's mark for lines that stay
     given = {"host": host, "port": port, "key_file": key_file and str(key_file), "tls_port": tls_port}
     settings = settings_from(ctx, {f"server.{name}": value for name, value in given.items() if value is not None})
+    from device.engines.registry import Engines
+    from device.server.serve import Server, check_access
+
+    check_access(settings)  # before the models are loaded
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-
-    from device.engines.registry import Engines
-    from device.server.serve import Server
 
     with Engines.open(settings) as engines, Server(engines, settings) as server:
         for address in server.addresses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from device.errors import DragomanError
+from device.errors import DragomanError, UsageError
 
 CA_YEARS = 10
 DAYS = 397
 """How long the server's certificate is good for: browsers take no longer ones."""
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,39 @@ def make_certificates(folder: Path, names: Sequence[str]) -> Files:
     except (OSError, ValueError) as error:
         raise DragomanError(f"{folder}: the certificate cannot be made: {error}") from None
     return files
+
+
+def names_of(certificate: Path) -> list[str]:
+    """Return the names and addresses that a certificate is for; none where it is missing or no certificate."""
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return []
+    return [str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress)]
+
+
+def check_name(name: str) -> str:
+    """Return a host name or address as certificates write it.
+
+    Raises
+    ------
+    UsageError
+        It is neither (RFC 1123, 2.1; a wildcard may stand for the first label, RFC 6125, 6.4.3).
+    """
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        plain = name.rstrip(".").lower().encode("idna").decode()
+    except UnicodeError:
+        plain = ""
+    labels = plain.removeprefix("*.").split(".")
+    numeric = labels[-1].isdigit()  # an address with a mistake in it
+    if len(plain) > 253 or numeric or not all(_LABEL.fullmatch(label) for label in labels):
+        raise UsageError(f"{name[:80]!r} is no host name or address: write kitchen.local or 192.168.1.20")
+    return plain
 
 
 def _make_authority(files: Files) -> None:

@@ -14,7 +14,7 @@ import uvicorn
 
 from device.config import Settings, state_directory
 from device.engines.registry import Engines
-from device.errors import DragomanError
+from device.errors import DragomanError, UsageError
 from device.remote import Remote
 from device.server.app import create_app
 from device.server.auth import is_loopback
@@ -48,9 +48,7 @@ class Server:
 
     def __init__(self, engines: Engines, settings: Settings, remote: Remote | None = None) -> None:
         self._settings = settings
-        chosen = settings.server
-        if chosen.key_file is None and not is_loopback(chosen.host):
-            raise DragomanError(f"server.host {chosen.host} can be reached by others: name a key file, server.key_file")
+        check_access(settings)
         self.app = create_app(engines, settings, remote)
         self._sockets: list[tuple[socket.socket, tuple[Path, Path] | None]] = []
         self._servers: list[uvicorn.Server] = []
@@ -142,6 +140,21 @@ def _uvicorn(app: object, settings: Settings, files: tuple[Path, Path] | None) -
     except OSError as error:
         raise DragomanError(f"{files[0] if files else 'TLS'}: the certificate cannot be used: {error}") from None
     return server
+
+
+def check_access(settings: Settings) -> None:
+    """See that nobody comes in whom the owner does not know.
+
+    Raises
+    ------
+    UsageError
+        Others can reach the server, and no key is asked of them.
+    """
+    chosen = settings.server
+    if chosen.key_file is None and not is_loopback(chosen.host):
+        raise UsageError(
+            f"others can reach {chosen.host}: name a file with the key they must show, --key-file (server.key_file)"
+        )
 
 
 def certificate_files(settings: Settings) -> tuple[Path, Path]:

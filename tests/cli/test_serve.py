@@ -1,0 +1,55 @@
+"""``dragoman serve`` and ``dragoman tls init`` on the command line."""
+
+import ssl
+
+import pytest
+
+from device.cli import main
+
+
+def run(*arguments) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return ended.value.code or 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5"])
+def test_others_are_not_let_in_without_a_key(tmp_path, capsys, host):
+    assert run(f"--set=state_directory={tmp_path}", "serve", "--host", host) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert f"others can reach {host}: name a file with the key" in told
+    assert "--key-file" in told
+
+
+def subjects(folder) -> set[str]:
+    return {name for _, name in ssl._ssl._test_decode_cert(str(folder / "tls" / "server.pem"))["subjectAltName"]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "two words", "http://x/", "a..b", "-a.local", "192.168.1.256", "x" * 64, "a/b", "*", "a.*.b", "\u00e4 b"],
+)
+def test_names_that_are_none_are_refused(tmp_path, capsys, name):
+    assert run(f"--set=state_directory={tmp_path}", "tls", "init", "--name", name) == 2
+    assert "is no host name or address" in capsys.readouterr().err
+    assert not (tmp_path / "tls").exists()
+
+
+@pytest.mark.parametrize("region", ["", "West Europe", "west.europe", "westus.stt.speech.microsoft.com", "a" * 3 + "/"])
+def test_regions_that_are_none_are_refused(tmp_path, capsys, region):
+    assert run(f"--set=state_directory={tmp_path}", "tls", "init", "--region", region) == 2
+    assert "is no region" in capsys.readouterr().err
+
+
+def test_a_later_certificate_is_for_the_earlier_names_too(tmp_path, capsys):
+    at = f"--set=state_directory={tmp_path}"
+    assert run(at, "tls", "init", "--region", "WestUS2", "--name", "10.1.2.3", "--name", "K\u00fcche.local") == 0
+    assert run(at, "tls", "init", "--name", "*.home.arpa") == 0
+    told = capsys.readouterr().out
+    assert "the earlier one is replaced" in told
+    names = subjects(tmp_path)
+    assert {"westus2.stt.speech.microsoft.com", "10.1.2.3", "xn--kche-0ra.local", "*.home.arpa", "localhost"} <= names
+    assert all(name in told.splitlines()[-4] for name in ("10.1.2.3", "*.home.arpa"))
+    assert run(at, "tls", "init", "--fresh", "--name", "a.local") == 0
+    assert "10.1.2.3" not in subjects(tmp_path)
