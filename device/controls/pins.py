@@ -1,4 +1,4 @@
-"""Where GPIO pins come from: lgpio on a Raspberry Pi, or pins that programs press.
+"""Where GPIO pins come from: lgpio on a Raspberry Pi or a Jetson, or pins that programs press.
 
 Mock pins are a way to run, not only to test: with ``controls.pins = "mock"`` everything behind the contact is
 the real thing, and `mock_press` and `mock_release` are the finger::
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from device.config import Pins
+from device.controls.jetson import find_header, header_factory
 from device.errors import DragomanError
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ def _lgpio_factory() -> Any:
         from gpiozero.pins.lgpio import LGPIOFactory
     finally:
         os.chdir(here)
-    return LGPIOFactory()
+    header = find_header()
+    return LGPIOFactory() if header is None else header_factory(header)
 
 
 def _scratch_folder() -> str:
@@ -80,7 +82,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"lgpio cannot be imported ({error})"
     if type(error).__name__ == "PinUnknownPi":
-        return "this is no Raspberry Pi"
+        return "this is neither a Raspberry Pi nor a Jetson whose header is known"
     return " ".join(str(error).split()) or type(error).__name__
 
 
