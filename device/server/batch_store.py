@@ -64,7 +64,7 @@ class Result:
 
 
 class BatchStore:
-    """The transcriptions of one device. Safe to use from several threads.
+    """The transcriptions of one device. Safe to use from several threads; another process is kept out.
 
     Parameters
     ----------
@@ -74,20 +74,25 @@ class BatchStore:
     Raises
     ------
     DragomanError
-        It cannot be opened or is damaged.
+        It cannot be opened, is damaged, or another process works with it.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._base = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
+            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")
             self._base.execute("PRAGMA foreign_keys = ON")
             self._base.executescript(_SCHEMA)
             path.chmod(0o600)
         except (OSError, sqlite3.Error) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise DragomanError(
+                    f"{path} is in use by another server: stop it, or give this one a state_directory of its own"
+                ) from None
             raise DragomanError(f"{path}: the batch transcriptions cannot be kept: {error}") from None
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from device.audio.wav import to_pcm16, write_wav
+from device.errors import DragomanError
 from device.server.batch_store import BatchStore, Status
 from device.server.wave import wave_header
 from tests.support.engines import silence, speak
@@ -256,9 +257,11 @@ def test_a_recording_that_fails_does_not_stop_the_others(serve, folder):
 
 
 def test_a_batch_waits_for_a_worker_and_survives_a_restart(serve, folder):
-    with serve(batch_folders=[str(folder)], batch_workers=0).client() as client:
+    first = serve(batch_folders=[str(folder)], batch_workers=0)
+    with first.client() as client:
         address = client.post(JOBS, json=job(folder)).json()["self"].partition("/speechtotext")[2]
         assert client.get(f"/speechtotext{address}").json()["status"] == "NotStarted"
+    first.server.stop()
     with serve(batch_folders=[str(folder)]).client() as client:
         assert finished(client, f"/speechtotext{address}")["status"] == "Succeeded"
 
@@ -277,6 +280,20 @@ def test_what_was_done_before_a_crash_is_not_done_again(serve, folder, tmp_path)
         assert client.get(files[0]["links"]["contentUrl"]).json() == {"display": "kept from before"}
         assert len(files) == 4
     assert len({c for c, final in address.engines.asr.calls if final}) >= 1
+
+
+def test_a_second_server_on_one_state_folder_is_told_so_and_harms_nothing(serve, folder):
+    first = serve(batch_folders=[str(folder)], batch_workers=0)
+    with first.client() as client:
+        address = client.post(JOBS, json=job(folder)).json()["self"].partition(first.http)[2]
+        with pytest.raises(
+            DragomanError, match=r"transcriptions\.sqlite is in use by another server: .* state_directory"
+        ):
+            serve()
+        assert client.get(address).json()["status"] == "NotStarted"
+    first.server.stop()
+    with serve(batch_folders=[str(folder)]).client() as client:
+        assert finished(client, address)["status"] == "Succeeded"
 
 
 def test_a_batch_lives_as_long_as_was_asked_for(tmp_path):
