@@ -89,7 +89,7 @@ class Client:
 
     def due(self) -> float | None:
         """Return when the next message is due; ``None`` when there is none (yet)."""
-        if not self._began or self.over or self.fed >= self.seconds and not self._message:
+        if not self._began or self.over or (self.fed >= self.seconds and not self._message):
             return None
         track = self.tracks[(self.first + self.spoken) % len(self.tracks)]
         # A microphone gives a block when its last sample has been heard.

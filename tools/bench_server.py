@@ -1,25 +1,25 @@
 """``make bench-server``: how many real-time conversations the server holds at once, beside what its engines could.
 
 Every conversation is a client on a socket of its own that plays recordings at their own pace, pauses as people do,
-and is translated from English into Portuguese. A number of conversations is held when 95 of 100 finals, with their
-translation, arrive within two seconds of the end of the words. The limit is what the same models (voice
-activity, recognition, translation) do when they are called directly, one call after the other on each core. Server
-and clients share the cores, so the clients' own processor time is told as well.
+and is translated from English into Portuguese. A number of conversations is held when every final comes, and 95 of
+100, with their translation, within two seconds of the end of the words. The limit is what the same models do on the
+same cores when they are called directly, one call after the other: voice activity over all audio, recognition of
+each utterance once, as long as the server hears it, translation of its text once; one thread a call. Server and
+clients share the cores: what the clients take is told beside, and not taken off the limit.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,41 +27,29 @@ import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
-from websockets.asyncio.client import connect
 
-from device.audio.files import to_pcm16
 from device.config import EndpointSettings, ModelSettings, Settings
 from device.engines.registry import Engines
 from device.events import SAMPLE_RATE, Samples
+from device.hearing import PAUSE
 from device.modelstore.store import open_store
-from device.server.frames import parse_text, write_binary, write_text
-from device.server.wave import wave_header
 from device.translation import TextTranslator
+from tools.bench_clients import Track, play
 from tools.bench_engines import PREFER
 from tools.bench_recordings import Utterance, utterances
 
 OUTPUT = Path("build/bench-server.json")
 HELD = 2.0
 """Seconds within which 95 of 100 finals must arrive."""
-CHUNK = 0.1
-"""Seconds of audio in one message."""
 GAP = 1.5
 """Seconds of silence after an utterance."""
-SHARES = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
+RAMP = 6.0
+"""Seconds within which all conversations begin."""
+SHARES = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
 """Parts of the engines' limit that are tried, one after the other until one is not held."""
+PRECISION = 0.02
+"""The part of the limit to which the largest number that is held is then looked for."""
 CORES = 2
-CONTEXT = {
-    "phraseDetection": {"mode": "CONVERSATION", "language": "en-US"},
-    "translation": {"targetLanguages": ["pt"]},
-}
-
-
-@dataclass
-class Heard:
-    """What one conversation was answered."""
-
-    latencies: list[float] = field(default_factory=list)
-    finals: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +61,7 @@ class Round:
     p95_final_s: float
     finals: int
     expected: int
+    partials: int
     server_mb: float
     server_cores: float
     client_cores: float
@@ -88,7 +77,7 @@ class Round:
 def main() -> int:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="make bench-server", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=45.0, help="how long each number of conversations is tried")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each number of conversations is tried")
     parser.add_argument("--conversations", type=int, nargs="*", help="numbers to try [parts of the engines' limit]")
     parser.add_argument("--without-partials", action="store_true", help="what finals alone cost")
     parser.add_argument("--output", type=Path, default=OUTPUT)
@@ -100,27 +89,30 @@ def main() -> int:
     limit = len(cores) / rtf
     console.print(f"{len(cores)} cores; engines alone: {rtf:.4f} s a second of speech with its pauses, "
                   f"so {limit:.1f} conversations; load before: {os.getloadavg()[0]:.1f}")  # fmt: skip
-    numbers = options.conversations or sorted({max(1, round(limit * share)) for share in SHARES})
+    tracks = [Track(np.concatenate([u.samples, _silence(GAP)])) for u in said]
     with (
         tempfile.TemporaryDirectory() as folder,
-        Server(Path(folder), max(numbers), partials=not options.without_partials) as server,
+        Server(Path(folder), partials=not options.without_partials) as server,
     ):
-        first = asyncio.run(play(server, said, 1, min(15.0, options.seconds)))
-        rounds = [first]
-        for number in numbers:
-            rounds.append(asyncio.run(play(server, said, number, options.seconds)))
-            if not rounds[-1].held:
-                break
+        table = Table("conversations", "p50 s", "p95 s", "finals", "partials", "server MB", "server cores",
+                      "client cores", "CPU s/s", "held")  # fmt: skip
+
+        def measure(number: int, seconds: float = options.seconds) -> Round:
+            each = hold(server, tracks, number, seconds)
+            table.add_row(
+                str(each.conversations), f"{each.p50_final_s:.2f}", f"{each.p95_final_s:.2f}",
+                f"{each.finals}/{each.expected}", str(each.partials), f"{each.server_mb:.0f}",
+                f"{each.server_cores:.2f}", f"{each.client_cores:.2f}", f"{each.server_seconds_per_second:.4f}",
+                "yes" if each.held else "no",
+            )  # fmt: skip
+            return each
+
+        rounds = [measure(1, min(15.0, options.seconds))]
+        if options.conversations:
+            rounds += map(measure, options.conversations)
+        else:
+            rounds += search(measure, limit)
     result = summary(rounds, limit, rtf)
-    table = Table(
-        "conversations", "p50 s", "p95 s", "finals", "server MB", "server cores", "client cores", "CPU s/s", "held"
-    )
-    for each in rounds:
-        table.add_row(
-            str(each.conversations), f"{each.p50_final_s:.2f}", f"{each.p95_final_s:.2f}",
-            f"{each.finals}/{each.expected}", f"{each.server_mb:.0f}", f"{each.server_cores:.2f}",
-            f"{each.client_cores:.2f}", f"{each.server_seconds_per_second:.4f}", "yes" if each.held else "no",
-        )  # fmt: skip
     console.print(table)
     console.print(
         f"held: {result['conversations']} conversations, {result['share_of_engine_limit']:.0%} of the engines' limit "
@@ -129,6 +121,25 @@ def main() -> int:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def search(measure: Callable[[int], Round], limit: float) -> list[Round]:
+    """Go up until a number is not held, then halve the distance to the last one that was."""
+    rounds: list[Round] = []
+    held, lost = 1, None
+    for number in sorted({max(2, round(limit * share)) for share in SHARES}):
+        rounds.append(measure(number))
+        if not rounds[-1].held:
+            lost = number
+            break
+        held = number
+    while lost is not None and lost - held > max(1.0, PRECISION * limit):
+        rounds.append(measure((held + lost) // 2))
+        if rounds[-1].held:
+            held = rounds[-1].conversations
+        else:
+            lost = rounds[-1].conversations
+    return rounds
 
 
 def summary(rounds: Sequence[Round], limit: float, rtf: float) -> dict[str, Any]:
@@ -158,25 +169,30 @@ def measure_engines() -> tuple[list[Utterance], float]:
         recognizer = engines.recognizer("en")
         (translator,) = TextTranslator.for_targets(engines, "en", ("pt",))
         translator.translate(recognizer.session("en").recognize(said[0].samples, final=True).text)
-        began = time.process_time()
         vad = engines.vad(EndpointSettings())
+        began = time.process_time()
         for utterance in said:
-            audio = np.concatenate([utterance.samples, np.zeros(round(GAP * SAMPLE_RATE), np.float32)])
+            audio = np.concatenate([utterance.samples, _silence(GAP)])
             for start in range(0, len(audio) - vad.frame, vad.frame):
                 vad.is_speech(audio[start : start + vad.frame])
-            text = recognizer.session("en").recognize(utterance.samples, final=True).text
+            heard = utterance.released_after(PAUSE).samples
+            text = recognizer.session("en").recognize(heard, final=True).text
             (fresh,) = TextTranslator.for_targets(engines, "en", ("pt",))  # without what the last one remembers
             fresh.translate(text)
         spent = time.process_time() - began
     return said, spent / sum(len(u.samples) / SAMPLE_RATE + GAP for u in said)
 
 
+def _silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+
+
 class Server:
     """``dragoman serve`` in a process of its own."""
 
-    def __init__(self, folder: Path, connections: int, *, partials: bool) -> None:
+    def __init__(self, folder: Path, *, partials: bool) -> None:
         chosen: dict[str, object] = {
-            "state_directory": folder, "server.port": 0, "server.connections": connections + 2,
+            "state_directory": folder, "server.port": 0, "server.connections": 1000,
             "partials.enabled": str(partials).lower(), "models.prefer": json.dumps(PREFER),
         }  # fmt: skip
         flags = [f"--set={name}={value}" for name, value in chosen.items()]
@@ -197,33 +213,21 @@ class Server:
         self._process.wait(30)
 
 
-async def play(server: Server, said: Sequence[Utterance], number: int, seconds: float) -> Round:
+def hold(server: Server, tracks: Sequence[Track], number: int, seconds: float) -> Round:
     """Hold ``number`` conversations for ``seconds``."""
     client = psutil.Process()
-    heard = [Heard() for _ in range(number)]
     spent, own = _cpu(server.process), _cpu(client)
     began = time.monotonic()
-    most = 0.0
-
-    async def watch() -> None:
-        nonlocal most
-        while True:
-            most = max(most, server.process.memory_info().rss / 1e6)
-            await asyncio.sleep(1)
-
-    watching = asyncio.create_task(watch())
-    told = await asyncio.gather(
-        *(converse(server.address, said, n, n / number * 5, seconds, heard[n]) for n in range(number))
-    )
-    watching.cancel()
+    with Watched(server.process) as memory:
+        clients = play(server.address, tracks, number, seconds, RAMP)
     lasted = time.monotonic() - began
-    expected, audio = sum(finals for finals, _ in told), sum(seconds for _, seconds in told)
-    spent = _cpu(server.process) - spent
-    latencies = sorted(latency for each in heard for latency in each.latencies) or [float("inf")]
+    spent, own = _cpu(server.process) - spent, _cpu(client) - own
+    audio = sum(each.fed for each in clients)
+    latencies = sorted(latency for each in clients for latency in each.latencies) or [float("inf")]
     return Round(
         number, float(np.percentile(latencies, 50)), float(np.percentile(latencies, 95)),
-        sum(each.finals for each in heard), expected, most, spent / lasted,
-        (_cpu(client) - own) / lasted, spent / audio,
+        sum(len(each.latencies) for each in clients), sum(each.spoken for each in clients),
+        sum(each.partials for each in clients), memory.most, spent / lasted, own / lasted, spent / audio,
     )  # fmt: skip
 
 
@@ -232,53 +236,27 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def converse(
-    address: str, said: Sequence[Utterance], number: int, delay: float, seconds: float, heard: Heard
-) -> tuple[int, float]:
-    """Hold one conversation; return how many finals it must bring at least, and the seconds of audio."""
-    await asyncio.sleep(delay)
-    request = uuid.uuid4().hex
-    async with connect(f"{address}/stt/speech/universal/v2", max_size=None, compression=None) as socket:
-        await socket.send(write_text("speech.context", request, CONTEXT))
-        await socket.send(write_binary("audio", request, wave_header(SAMPLE_RATE), "audio/x-wav"))
-        while parse_text(str(await socket.recv())).path != "turn.start":
-            pass
-        began = time.monotonic()
+class Watched:
+    """The most resident memory, in MB, that a process has while the block runs."""
 
-        async def listen() -> None:
-            async for message in socket:
-                frame = parse_text(str(message))
-                if frame.path == "turn.end":
-                    return
-                if frame.path == "translation.response" and "speechphrase" in (body := frame.json()):
-                    phrase = body["speechphrase"]
-                    ended = (phrase["offset"] + phrase["duration"]) / 1e7
-                    heard.latencies.append(time.monotonic() - began - ended)
-                    heard.finals += 1
+    def __init__(self, process: psutil.Process) -> None:
+        self._process, self._done = process, threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
+        self.most = 0.0
 
-        listening = asyncio.create_task(listen())
-        spoken, fed = 0, 0.0
-        while fed < seconds:
-            utterance = said[(number + spoken) % len(said)]
-            spoken += 1
-            audio = np.concatenate([utterance.samples, np.zeros(round(GAP * SAMPLE_RATE), np.float32)])
-            fed = await _send(socket, request, audio, began, fed)
-        await socket.send(write_binary("audio", request, b"", "audio/x-wav"))
-        async with asyncio.timeout(120):
-            await listening
-    return spoken, fed
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
 
-async def _send(socket: Any, request: str, audio: Samples, began: float, fed: float) -> float:
-    """Send audio at its own pace; return the seconds sent so far."""
-    step = round(CHUNK * SAMPLE_RATE)
-    for start in range(0, len(audio), step):
-        part = audio[start : start + step]
-        fed += len(part) / SAMPLE_RATE
-        # A microphone gives a block when its last sample has been heard.
-        await asyncio.sleep(max(0.0, began + fed - time.monotonic()))
-        await socket.send(write_binary("audio", request, to_pcm16(part), None))
-    return fed
+    def _watch(self) -> None:
+        while True:
+            self.most = max(self.most, self._process.memory_info().rss / 1e6)
+            if self._done.wait(1):
+                return
 
 
 if __name__ == "__main__":

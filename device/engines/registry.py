@@ -36,6 +36,8 @@ ADAPTERS = {
 }
 """Which module loads a model, by the catalogue's ``engine``; imported when first needed."""
 
+LISTED_FOR = 1.0
+"""Seconds for which the list of installed models is used: a conversation asks for it many times as it begins."""
 TIDY_EVERY = 5.0
 """Seconds between two tidyings of memory."""
 
@@ -66,6 +68,7 @@ class Engines:
         self._loaded: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._given_back = time.monotonic()
+        self._listed: tuple[float, list[Model]] = (-LISTED_FOR, [])
         share_one_heap()
         self.meter = Meter()
         self.scheduler = Scheduler(settings.workers or workers)
@@ -170,10 +173,17 @@ class Engines:
 
     def installed(self, task: str) -> list[Model]:
         """Return the installed models for ``task``, best first."""
-        models = [m for m in map(self._store.catalogue.__getitem__, self._store.installed()) if m.task == task]
+        models = [m for m in self._all_installed() if m.task == task]
         if task == "mt":
             models += mt_apertium.installed_pairs()
         return sorted(models, key=lambda m: -m.quality)
+
+    def _all_installed(self) -> list[Model]:
+        listed, models = self._listed
+        if time.monotonic() - listed > LISTED_FOR:
+            models = [self._store.catalogue[model] for model in self._store.installed()]
+            self._listed = time.monotonic(), models
+        return models
 
     def _choose(self, task: str, language: str) -> Model:
         preferred = self._settings.prefer.get(f"{task}:{language}") or self._settings.prefer.get(

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from device.errors import DragomanError
 
 MOST_HEADERS = 64
+_USUAL = 256
+"""Bytes of headers that are worth remembering."""
 JSON = "application/json; charset=utf-8"
 
 
@@ -101,11 +104,20 @@ def parse_binary(message: bytes) -> Frame:
     length = int.from_bytes(message[:2], "big")
     if len(message) < 2 + length:
         raise FrameError(f"a binary message promises {length} bytes of headers and has {len(message) - 2}")
+    head = message[2 : 2 + length]
+    headers = _usual_headers(head) if length <= _USUAL else _binary_headers(head)
+    return _checked(Frame(headers, message[2 + length :]))
+
+
+def _binary_headers(head: bytes) -> dict[str, str]:
     try:
-        head = message[2 : 2 + length].decode("utf-8")
+        return _headers(head.decode("utf-8"))
     except UnicodeDecodeError:
         raise FrameError("the headers of a binary message are not UTF-8") from None
-    return _checked(Frame(_headers(head), message[2 + length :]))
+
+
+_usual_headers = lru_cache(maxsize=1024)(_binary_headers)
+"""All messages with audio of one turn have the same headers."""
 
 
 def _headers(head: str) -> dict[str, str]:

@@ -49,6 +49,8 @@ class Outbox:
 
     async def room(self) -> None:
         """Wait until less than the limit waits."""
+        if self._bytes < self._limit:
+            return
         async with self._changed:
             await self._changed.wait_for(lambda: self._bytes < self._limit)
 

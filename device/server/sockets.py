@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from device.errors import DragomanError
 from device.server.frames import Frame, parse_binary, parse_text
 from device.server.outbox import Outbox, StalledError
+from device.server.patience import Patience
 from device.server.service import Service
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Socket:
 
     def __init__(self, websocket: WebSocket, service: Service) -> None:
         self._websocket, self._service = websocket, service
+        self._patience = Patience(service.settings.server.idle)
         self._outbox = Outbox(self._send)
         self.put, self.drop, self.room = self._outbox.put, self._outbox.drop, self._outbox.room
 
@@ -75,8 +77,7 @@ class Socket:
         settings = self._service.settings.server
         while True:
             await self.room()
-            async with asyncio.timeout(settings.idle):
-                message = await self._websocket.receive()
+            message = await self._patience.wait(self._websocket.receive())
             if message["type"] == "websocket.disconnect":
                 return
             text, data = message.get("text"), message.get("bytes")
@@ -114,6 +115,7 @@ class Socket:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told how it ends
             code, reason = _verdict(error)
         finally:
+            self._patience.stop()
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
             if not sending.done() and code != POLICY:

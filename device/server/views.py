@@ -14,8 +14,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-LATE = 0.6
-"""Seconds that a final may take before partials are left out."""
+LATE = 0.3
+"""Seconds that a final may wait for a worker before partials are left out."""
 REST = 3.0
 """Seconds for which they are."""
 
@@ -31,16 +31,20 @@ class Load:
         """Whether work that can be left out had better be."""
         return time.monotonic() < self._late_until
 
-    def watch(self, job: Future[Any]) -> None:
-        """Note how long a final takes, from now until it is done."""
+    def watched(self, call: Callable[P, T]) -> Callable[P, T]:
+        """Return ``call`` so that it notes how long it waits, from now until it is called.
+
+        How long it then takes is no matter: on a slow machine even a lone speaker's final takes its time.
+        """
         began = time.monotonic()
 
-        def done(_job: Future[Any]) -> None:
+        def watched(*args: P.args, **kwargs: P.kwargs) -> T:
             now = time.monotonic()
             if now - began > LATE:
                 self._late_until = now + REST
+            return call(*args, **kwargs)
 
-        job.add_done_callback(done)
+        return watched
 
 
 class Shared:
@@ -58,10 +62,9 @@ class Shared:
         scheduler = self._engines.scheduler
         if (priority >= Priority.AHEAD and self._load.high) or (priority == Priority.AHEAD and scheduler.waiting):
             return None
-        job = scheduler.submit(priority, call, *args)
-        if priority == Priority.FINAL and job is not None:
-            self._load.watch(job)
-        return job
+        if priority == Priority.FINAL:
+            call = self._load.watched(call)
+        return scheduler.submit(priority, call, *args)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engines, name)
