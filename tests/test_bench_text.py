@@ -5,10 +5,13 @@ import tomllib
 from tools.bench_text import (
     SETS,
     disturbed,
+    measure_annotated,
     measure_fluency,
+    measure_names,
     measure_numbers,
     measure_phrases,
     measure_profanity,
+    plain,
 )
 
 ASKED = tomllib.loads(SETS.read_text(encoding="utf-8"))
@@ -41,3 +44,18 @@ def test_constructed_sentences_are_the_same_every_time_and_hold_the_original():
     assert made == list(disturbed(sentences, "en"))
     assert any(spoken != meant for spoken, meant in made)
     assert all(len(spoken.split()) >= len(meant.split()) for spoken, meant in made)
+
+
+def test_annotated_sentences_are_read_as_spoken_and_as_meant():
+    assert plain("{F Uh, } I was, [ I was + {E I mean, } she was ] there.") == (
+        "Uh, I was, I was I mean, she was there.",
+        "I was, she was there.",
+    )
+    measured = measure_annotated(ASKED["annotated"])
+    assert all(row["precision"] >= 0.95 and row["recall"] >= 0.8 for row in measured.values())
+
+
+def test_most_names_are_found_and_hardly_anything_else():
+    measured = measure_names(ASKED["names"])
+    assert set(measured) == {"en", "pt", "es", "fr", "de", "it"}
+    assert all(row["precision"] >= 0.9 and row["recall"] >= 0.85 for row in measured.values())

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from device.text.rules import Fluency, fluency, primary
+from device.text.rules import Fluency, fluency, primary, words
 
 _LONGEST_REPEAT: Final = 4
 """Words of the longest repetition."""
@@ -25,6 +25,12 @@ _BRACKETED: Final = re.compile(r"[\[(*<♪]+\s*([\w '’_-]{1,40}?)\s*[\])*>♪]
 _CUT_OFF: Final = re.compile(r"\w(?:-|–|—|\.\.\.|…)+,?$")  # noqa: RUF001
 _DASH: Final = re.compile(r"(?:-{1,2}|–|—|\.\.\.|…),?$")  # noqa: RUF001
 _STOP: Final = re.compile(r"[.!?:;。！？]+[\"'”’)\]»]*$")  # noqa: RUF001
+_TENS: Final = words(
+    "eleven twelve twenty thirty forty fifty sixty seventy eighty ninety hundred onze doze vinte trinta quarenta"
+    " cinquenta sessenta setenta oitenta noventa cem once doce veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa"
+    " cien vingt trente quarante cinquante soixante cent elf zwölf zwanzig dreißig vierzig fünfzig sechzig siebzig"
+    " achtzig neunzig hundert undici dodici venti trenta quaranta cinquanta sessanta settanta ottanta novanta cento"
+)
 _DRAWN_OUT: Final = re.compile(r"(.)\1{2,}")
 
 
@@ -217,9 +223,13 @@ def _repeat_at_end(tokens: Sequence[_Token], rules: Fluency) -> int:
     """Return how many words at the end repeat as many before them; 0 where none do, or where it is meant."""
     for size in range(min(_LONGEST_REPEAT, len(tokens) // 2), 0, -1):
         second, first = tokens[-size:], tokens[-2 * size : -size]
-        if all(a.core == b.core for a, b in zip(first, second, strict=True)) and not _is_meant(first, second, rules):
+        if all(_is_same(a, b) for a, b in zip(first, second, strict=True)) and not _is_meant(first, second, rules):
             return size
     return 0
+
+
+def _is_same(a: _Token, b: _Token) -> bool:
+    return a.core == b.core or {a.core, b.core} == {"a", "an"}
 
 
 def _is_meant(first: Sequence[_Token], second: Sequence[_Token], rules: Fluency) -> bool:
@@ -233,13 +243,13 @@ def _is_meant(first: Sequence[_Token], second: Sequence[_Token], rules: Fluency)
         return True
     if all(core in rules.digits for core in cores):
         return True
-    small = [core in rules.small for core in cores]
+    small = [_is_small(core, rules) for core in cores]
     broken = first[-1].breaks_off
     if len(cores) == 1:
         if cores[0] in rules.doubled or (len(cores[0]) == 1 and not small[0]):
             return True
-        if first[0].has_comma and not small[0]:
-            return True  # "run, run"
+        if first[0].has_comma and (not small[0] or (rules.verb_last and cores[0] not in rules.subjects)):
+            return True  # "run, run"; in German "was er gesehen hat, hat ihn gefreut"
         # "New York, Duran Duran": names inside a sentence; "I I" is none.
         return not small[0] and not broken and first[0].text[:1].isupper() and second[0].text[:1].isupper()
     if not any(small):
@@ -266,7 +276,7 @@ def _without_repairs(tokens: Sequence[_Token], rules: Fluency) -> list[_Token]:
     kept = list(tokens)
     number = 1
     while number < len(kept):
-        found = _repair_at(kept, number, rules) or _restart_at(kept, number)
+        found = _repair_at(kept, number, rules) or _restart_at(kept, number, rules) or _retrace_at(kept, number, rules)
         if found:
             start, size = found
             capital = kept[start].text[:1].isupper() and (start == 0 or kept[start - 1].ends_sentence)
@@ -315,6 +325,9 @@ def _reparandum(before: Sequence[_Token], after: Sequence[_Token], rules: Fluenc
             return place
     if _same_kind(before[-1].core, after[0].core, rules):
         return len(before) - 1
+    # "to Dallas, I mean, Austin": one name for another.
+    if anchored and len(before) > 1 and _is_name(before[-1], rules) and _is_name(after[0], rules):
+        return len(before) - 1
     # "at five, no, six thirty"; "the red, I mean, the blue" was found above.
     if len(before) > 1 and _same_kind(before[-2].core, after[0].core, rules) and before[-1].core not in rules.small:
         return len(before) - 2
@@ -327,18 +340,57 @@ def _same_kind(a: str, b: str, rules: Fluency) -> bool:
     return a != b and _is_number(a, rules) and _is_number(b, rules)
 
 
+def _is_name(token: _Token, rules: Fluency) -> bool:
+    return token.text[:1].isupper() and len(token.core) > 1 and not _is_small(token.core, rules)
+
+
 def _is_number(core: str, rules: Fluency) -> bool:
-    return core.isdigit() or core in rules.digits
+    return core.isdigit() or core in rules.digits or core in _TENS
 
 
-def _restart_at(tokens: Sequence[_Token], number: int) -> tuple[int, int] | None:
+def _restart_at(tokens: Sequence[_Token], number: int, rules: Fluency) -> tuple[int, int] | None:
     """Return the beginning of a sentence that is broken off before ``number`` and begun again there."""
     if not tokens[number - 1].breaks_off:
         return None
+    if not tokens[number - 1].core and number > 1 and tokens[number - 2].core not in rules.small:
+        return None  # "He could not answer - he stood there": what comes before the dash is whole
     for start in range(number - 1, max(-1, number - 1 - _REACH), -1):
         if start == 0 or tokens[start - 1].ends_sentence:
             return (start, 0) if tokens[start].core == tokens[number].core and start < number else None
     return None
+
+
+def _retrace_at(tokens: Sequence[_Token], number: int, rules: Fluency) -> tuple[int, int] | None:
+    """Return a subject with no verb but an auxiliary, before a comma at whose other side the same subject stands.
+
+    "You have, you should have": taken back. "He came, he saw" is not, since "came" says something.
+    """
+    before = tokens[number - 1]
+    if (
+        rules.verb_last
+        or not before.has_comma
+        or ")" in before.text
+        or _subject(tokens[number].core) not in rules.subjects
+    ):
+        return None
+    for start in range(number - 1, max(-1, number - 1 - _LONGEST_REPEAT), -1):
+        if tokens[start].ends_sentence or (start < number - 1 and tokens[start].has_comma):
+            return None
+        if not _is_small(tokens[start].core, rules):
+            return None
+        if _subject(tokens[start].core) == _subject(tokens[number].core):
+            fresh = start == 0 or tokens[start - 1].ends_sentence or tokens[start - 1].has_comma
+            return (start, 0) if fresh or number - start > 1 or "'" in tokens[start].core else None
+    return None
+
+
+def _subject(core: str) -> str:
+    return core.split("'", 1)[0]
+
+
+def _is_small(core: str, rules: Fluency) -> bool:
+    """Whether a word is a function word, be it with another one joined to it: "it's", "they've"."""
+    return core in rules.small or ("'" in core and _subject(core) in rules.subjects)
 
 
 def _starts_large(tokens: Sequence[_Token], text: str) -> bool:

@@ -27,6 +27,8 @@ _MOST_EDITS: Final = 0.34
 """Edits a letter in the spelling alone."""
 _FIRST_LETTERS: Final = 0.12
 """What it costs that the first sounds differ."""
+_LONG: Final = 10
+"""Letters from which a single word is hardly another one."""
 _MOST_WORDS: Final = 6
 _BINS: Final = 32
 """Kinds of letters that are counted; letters that share one only make two words seem nearer."""
@@ -118,6 +120,8 @@ class PhraseList:
             spelled = _edits(key, phrase.key, round(_MOST_EDITS * size)) / size
             if spelled > _MOST_EDITS or _is_inflected(key, phrase):
                 continue
+            if count == phrase.count == 1 and size < _LONG and sound != phrase.sound:
+                continue  # "costoso" is a word of its own and no "Contoso"
             heard = _edits(sound, phrase.sound, len(sound)) / max(len(sound), len(phrase.sound), 1)
             distance = 0.5 * spelled + 0.5 * heard
             if key[0] != phrase.key[0] and sound[:1] != phrase.sound[:1]:
@@ -154,7 +158,9 @@ def _limit(size: int, count: int) -> float:
 
 
 def _is_inflected(key: str, phrase: _Phrase) -> bool:
-    """Whether a word is the phrase with an ending more or less: "whispers"."""
+    """Whether a word is the phrase with an ending more or less: "whispers", "mosquitoes"."""
+    if phrase.count == 1 and key[-1] == "s" != phrase.key[-1]:
+        return True
     longer, shorter = (key, phrase.key) if len(key) > len(phrase.key) else (phrase.key, key)
     return phrase.count == 1 and len(longer) - len(shorter) in (1, 2) and longer.startswith(shorter)
 

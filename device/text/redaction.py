@@ -243,7 +243,8 @@ def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
         for match in phonenumbers.PhoneNumberMatcher(
             text, region, leniency=phonenumbers.Leniency.VALID, max_tries=10_000
         ):
-            yield match.start, match.end
+            if sum(map(str.isdigit, match.raw_string)) >= _FEWEST_DIGITS:
+                yield match.start, match.end
     # Seven digits in two groups, as numbers inside one town are said.
     for local in re.finditer(r"(?<![\w.,$€£-])\d{3}-\d{4}(?![\w-])", text):
         yield local.span()

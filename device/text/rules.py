@@ -38,10 +38,14 @@ class Fluency:
     """Words of chains such as "step by step by step"."""
     small: frozenset[str]
     """Function words: nobody repeats them on purpose."""
+    subjects: frozenset[str]
+    """Those of them that a clause begins with."""
     digits: frozenset[str]
     """Number words up to ten, but for articles: in telephone numbers they are repeated."""
     sounds: frozenset[str]
     """What transcribers write in brackets."""
+    verb_last: bool
+    """Whether a subordinate clause ends with its verb, so that the next may begin with the same one."""
     alike: tuple[frozenset[str], ...]
     """Sets of words of which one may correct another: days, months, colours."""
 
@@ -68,8 +72,10 @@ def fluency(language: str) -> Fluency | None:
         doubled=words(table["doubled"]),
         linking=words(table["linking"]),
         small=words(table["small"]),
+        subjects=words(table["subjects"]),
         digits=words(table["digits"]),
         sounds=words(table["sounds"]),
+        verb_last=bool(table.get("verb_last", False)),
         alike=tuple(words(group) for group in table["alike"]),
     )
 

@@ -76,3 +76,16 @@ def test_sentences_full_of_other_words_stay():
     for triple in itertools.permutations(words, 2):
         text = "the " + " and ".join(triple) + " were there"
         assert phrases.apply(text) == text
+
+
+@pytest.mark.parametrize(
+    ("phrase", "language", "text"),
+    [
+        ("Mosquitto", "en", "The mosquitoes here are a plague."),
+        ("Mosquitto", "pt", "Os mosquitos mordem à noite."),
+        ("Contoso", "es", "Es un coche más costoso."),
+        ("ReSpeaker", "fr", "Il faut respecter les règles."),
+    ],
+)
+def test_a_word_of_its_own_is_never_taken_for_a_phrase(phrase, language, text):
+    assert PhraseList([phrase], language).apply(text) == text

@@ -29,7 +29,7 @@ KEPT = [
     ("en", "We met at the dot on the map at noon; version 3.11.7, room 412."),
     ("pt", "São 1.234.567 pessoas, 25,50 € e o capítulo 12."),
     ("es", "La calle es larga y cuesta 12 €."),
-    ("de", "Der Weg ist 5 Kilometer lang."),
+    ("de", "Der Weg ist 5 Kilometer lang, die Burg wurde 1649 gebaut."),
     ("it", "Via libera alle 10 persone di ieri."),
 ]
 
