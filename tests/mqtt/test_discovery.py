@@ -32,6 +32,23 @@ REQUIRED = {
     "event": {"state_topic", "event_types"},
 }
 """What each platform's schema in Home Assistant cannot do without."""
+EVERYWHERE = {
+    "platform", "name", "unique_id", "availability_topic", "payload_available", "payload_not_available", "icon",
+    "entity_category", "json_attributes_topic", "qos",
+}  # fmt: skip
+KNOWN = {
+    "sensor": {"state_topic", "value_template", "device_class", "options", "state_class", "unit_of_measurement"},
+    "binary_sensor": {"state_topic", "value_template", "device_class"},
+    "select": {"state_topic", "value_template", "command_topic", "command_template", "options"},
+    "switch": {"state_topic", "value_template", "command_topic", "payload_on", "payload_off"},
+    "number": {"state_topic", "value_template", "command_topic", "command_template", "min", "max", "step", "mode",
+               "unit_of_measurement"},
+    "text": {"command_topic", "command_template", "min", "max"},
+    "button": {"command_topic", "payload_press"},
+    "event": {"state_topic", "value_template", "event_types", "device_class"},
+}  # fmt: skip
+"""The keys of those schemas (homeassistant/components/mqtt) that are used: what is misspelt is dropped in silence."""
+CLASSES = {"sensor": {"enum", "temperature"}, "binary_sensor": {"problem"}, "event": {"button"}}
 
 
 def described(ways=(WAY,), device="kitchen", with_text=True) -> dict[str, Any]:
@@ -50,6 +67,40 @@ def test_message_has_the_form_of_a_device() -> None:
         assert (entity["payload_available"], entity["payload_not_available"]) == ("online", "offline")
         assert entity["unique_id"] == f"dragoman-kitchen-{name}"
     assert {entity["platform"] for entity in document["cmps"].values()} == REQUIRED.keys()
+
+
+@pytest.mark.parametrize("ways", [(WAY,), BOTH])
+@pytest.mark.parametrize("with_text", [True, False])
+def test_every_entity_passes_its_platforms_schema(ways, with_text: bool) -> None:
+    """The rules of Home Assistant's schemas (components/mqtt/schemas.py and the platforms'), one by one."""
+    document = described(ways, with_text=with_text)
+    assert document["dev"].keys() <= {"identifiers", "name", "manufacturer", "model", "sw_version"}
+    assert document["o"].keys() <= {"name", "sw_version", "support_url"}
+    for name, entity in document["cmps"].items():
+        platform = entity["platform"]
+        assert entity.keys() <= EVERYWHERE | KNOWN[platform], name
+        assert entity.get("qos", 0) in (0, 1, 2)
+        assert entity.get("entity_category") in (
+            None,
+            "diagnostic",
+            *(() if platform.endswith("sensor") else ("config",)),
+        )
+        assert entity.get("device_class") in {None} | CLASSES.get(platform, set())
+        for key in ("state_topic", "command_topic", "json_attributes_topic", "availability_topic"):
+            assert not set("#+\0") & set(entity.get(key, "a")), name
+        if platform == "sensor" and "options" in entity:
+            assert entity["device_class"] == "enum"
+            assert not {"state_class", "unit_of_measurement"} & entity.keys()
+        if platform == "number":
+            assert entity["min"] < entity["max"]
+            assert entity["step"] >= 1e-3
+            assert entity["mode"] in ("auto", "box", "slider")
+        if platform == "text":
+            assert 0 <= entity["min"] < entity.get("max", 255) <= 255
+        if platform in ("select", "event"):
+            listed = entity.get("options", entity.get("event_types"))
+            assert all(isinstance(item, str) for item in listed)
+            assert len(set(listed)) == len(listed)
 
 
 def test_topic_is_one_that_home_assistant_takes() -> None:
