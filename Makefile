@@ -44,6 +44,7 @@ else
 endif
 
 test-appliance: setup
+	@tools/setup.sh package libfaketime libseccomp2
 	@$(PYTHON_VENV) -m tools.models tests
 	$(PYTHON_VENV) -m tools.appliance -- $(PYTEST_ARGS)
 

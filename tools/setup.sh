@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh run            what `make demo` needs
 #   tools/setup.sh dev            that, and what the tests, lint and benchmark need
-#   tools/setup.sh package NAME   one more Debian package
+#   tools/setup.sh package NAME…  further Debian packages
 #
 # Does only what is missing, asks nothing, and may be called again at any time. PYTHON=… chooses the interpreter.
 set -eu
@@ -43,7 +43,12 @@ apt() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 "$@" >>"$log" 2>&1 </dev/null
 }
 if [ "$extra" = package ]; then
-    install_packages "$2"
+    shift
+    missing=
+    for package; do
+        installed "$package" || missing="$missing $package"
+    done
+    [ -z "$missing" ] || install_packages $missing
     exit 0
 fi
 
