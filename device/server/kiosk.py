@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket
 from device.remote import Remote
 from device.server.auth import Gate
 from device.server.errors import error_response
-from device.server.kiosk_access import PAGE, refusal
+from device.server.kiosk_access import PAGE, is_own_page
 from device.server.kiosk_socket import KioskSocket
 from device.server.service import Service
 from device.server.sockets import Socket
@@ -57,8 +57,8 @@ def kiosk_routes(service: Service, gate: Gate, remote: Remote | None) -> list[Ba
         return RedirectResponse(PAGE)
 
     async def socket(websocket: WebSocket) -> None:
-        if why := refusal(websocket.headers, gate):
-            await websocket.send_denial_response(error_response(403, why))
+        if not is_own_page(websocket.headers):
+            await websocket.send_denial_response(error_response(403, "this page was served by somebody else"))
             return
         await websocket.accept()
         connection = Socket(websocket, service)

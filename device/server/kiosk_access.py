@@ -55,20 +55,13 @@ def kind_of(gate: Gate, shown: str) -> Kind | None:
     return Kind(kind) if until == "0" or int(until) > time.time() else None
 
 
-def refusal(headers: Mapping[str, str], gate: Gate) -> str | None:
-    """Return why a browser's page may not open a socket here; None where it may.
+def is_own_page(headers: Mapping[str, str]) -> bool:
+    """Whether a socket is asked for by a page of this server, or by no page at all.
 
-    A page from elsewhere must not talk to the device with its visitor's rights (RFC 6455, 10.2). Where no key keeps
-    strangers out, neither must a name that somebody else leads to this machine (DNS rebinding).
+    A page from elsewhere must not talk to the device with its visitor's rights (RFC 6455, 10.2).
     """
-    host = headers.get("host", "")
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-        return "this page was served by somebody else"
-    name = urlsplit(f"//{host}").hostname or ""
-    if gate.open and not is_loopback(name):
-        return f"the device is not known as {name[:80]!r}: open the page as localhost"
-    return None
+    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class Hello(_Ask):
 
     do: Literal["hello"]
     key: Annotated[str, Field(max_length=1000)] | None = None
-    pass_: Annotated[str, Field(max_length=1000, alias="pass")] | None = None
+    pass_: Annotated[str, Field(max_length=1000)] | None = Field(default=None, alias="pass")
 
 
 class Open(_Ask):

@@ -115,13 +115,14 @@ class KioskSocket:
         translated = {primary(model.source) for model in self._service.engines.installed("mt") if model.source}
         routes = {source: languages.targets(source) for source in languages.recognized() if source in translated}
         tags = {*routes, *(target for targets in routes.values() for target in targets)}
+        spoken = {primary(tag) for model in self._service.engines.installed("tts") for tag in model.languages}
         settings = self._service.settings
         return {
             "type": "welcome",
             "version": metadata.version("dragoman"),
             "languages": {tag: NAMES.get(primary(tag), tag) for tag in sorted(tags)},
             "routes": {source: targets for source, targets in routes.items() if targets},
-            "voices": sorted({primary(voice.locale) for voice in languages.spoken()}),
+            "voices": sorted(spoken),
             "device": self._remote is not None,
             "local": is_loopback(self._websocket.url.hostname or ""),
             "longest_turn": settings.controls.longest_turn,
