@@ -99,7 +99,7 @@ class Interpreter:
     def __init__(self, engines: Engines, settings: Settings, sink: Sink) -> None:
         self._scheduler, self._settings = engines.scheduler, settings
         self._meter, self._tidy = engines.meter, engines.tidy
-        self._text = TextRoom(settings.text)
+        self._text = TextRoom(settings.text, engines.punctuator)
         self._directions = [self._load(engines, d) for d in settings.directions]
         self._identifier = self._load_identifier(engines)
         self._id = uuid.uuid4().hex[:8]

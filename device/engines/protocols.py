@@ -87,6 +87,15 @@ class LanguageIdentifier(Protocol):
         ...
 
 
+@runtime_checkable
+class Punctuator(Protocol):
+    """A loaded model that writes what a recogniser without capitals and marks has heard."""
+
+    def punctuate(self, text: str, language: str) -> str:
+        """Return ``text`` with capitals and marks; its words stay as they are."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Translated:
     """One translated sentence. ``confidence`` is the mean log-probability of its tokens, where known."""

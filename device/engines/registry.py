@@ -16,7 +16,7 @@ from typing import Any, Self
 from device.config import EndpointSettings, ModelSettings, Settings
 from device.engines import mt_apertium
 from device.engines.memory import give_back, share_one_heap
-from device.engines.protocols import LanguageIdentifier, Recognizer, Synthesizer, Translator, VoiceActivity
+from device.engines.protocols import LanguageIdentifier, Punctuator, Recognizer, Synthesizer, Translator, VoiceActivity
 from device.engines.routes import Route, find_route
 from device.engines.scheduler import Meter, Priority, Scheduler, sensible_threads
 from device.errors import DragomanError
@@ -27,6 +27,7 @@ ADAPTERS = {
     "moonshine": "device.engines.asr_moonshine",
     "sherpa-offline": "device.engines.asr_sherpa",
     "sherpa-online": "device.engines.asr_sherpa",
+    "sherpa-punctuation": "device.engines.punctuation_sherpa",
     "whisper-ct2": "device.engines.asr_whisper",
     "ctranslate2": "device.engines.mt_ctranslate",
     "bergamot": "device.engines.bergamot",
@@ -127,6 +128,14 @@ class Engines:
         """Return the best installed recogniser of ``language``."""
         recognizer: Recognizer = self._load(self._choose("asr", language))
         return recognizer
+
+    def punctuator(self, language: str) -> Punctuator | None:
+        """Return an installed model that puts capitals and marks into text of ``language``, if there is one."""
+        for model in self.installed("punctuation"):
+            if _primary(language) in {_primary(tag) for tag in model.languages}:
+                punctuator: Punctuator = self._load(model)
+                return punctuator
+        return None
 
     def identifier(self) -> LanguageIdentifier | None:
         """Return an installed model that tells languages apart, if there is one."""

@@ -3,7 +3,7 @@
 A file in the catalogue looks like this::
 
     id = "asr-moonshine-tiny-en"
-    task = "asr"                  # asr, mt, tts, vad, denoise, speaker, segmentation, test-audio
+    task = "asr"                  # asr, mt, tts, vad, denoise, speaker, segmentation, punctuation, test-audio
     engine = "moonshine"          # which adapter loads it: moonshine, sherpa-offline, sherpa-online, whisper-ct2,
                                   # ctranslate2, bergamot, piper, kokoro, silero; none for recordings
     name = "Moonshine tiny, English"
@@ -58,11 +58,12 @@ from device.errors import UsageError
 
 _FORBID = ConfigDict(extra="forbid")
 
-TASKS = ("asr", "mt", "tts", "vad", "denoise", "speaker", "segmentation", "test-audio")
+TASKS = ("asr", "mt", "tts", "vad", "denoise", "speaker", "segmentation", "punctuation", "test-audio")
 ENGINES = (
     "moonshine",
     "sherpa-offline",
     "sherpa-online",
+    "sherpa-punctuation",
     "whisper-ct2",
     "ctranslate2",
     "bergamot",

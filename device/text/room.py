@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from device.config import Profanity, TextSettings
 from device.events import SpokenWord, TextForms
@@ -12,6 +13,7 @@ from device.text import truetext
 from device.text.numbers import write_numbers
 from device.text.phrases import PhraseList
 from device.text.profanity import ProfanityFilter
+from device.text.punctuation import lacks_writing
 from device.text.rules import primary
 
 if TYPE_CHECKING:
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 _HIDDEN: Final = "[]"
 """What stands around the kind of what is hidden."""
 _UNSPOKEN: Final = str.maketrans("", "", "[]")
+
+
+class Punctuates(Protocol):
+    """What puts capitals and marks into text without."""
+
+    def punctuate(self, text: str, language: str) -> str:
+        """Return ``text`` with capitals and marks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +46,14 @@ class Readable:
 
 
 class TextRoom:
-    """Makes text readable as one conversation's settings ask for it. May be called from any thread."""
+    """Makes text readable as one conversation's settings ask for it. May be called from any thread.
 
-    def __init__(self, settings: TextSettings) -> None:
-        self._settings = settings
+    ``punctuator`` returns, for a language, what puts capitals and marks into text without; where it has none, or is
+    none, rules do it.
+    """
+
+    def __init__(self, settings: TextSettings, punctuator: Callable[[str], Punctuates | None] | None = None) -> None:
+        self._settings, self._punctuator = settings, punctuator
         self._lock = threading.Lock()
         self._filters: dict[str, ProfanityFilter] = {}
         self._phrases: dict[str, PhraseList] = {}
@@ -54,12 +68,12 @@ class TextRoom:
     def final(self, text: str, language: str) -> Readable:
         """Return a finished transcript with its forms; both texts are empty where nobody said a word."""
         text = self._corrected(truetext.clean_characters(text), language)
-        written = truetext.display(text, language, self._settings)
+        written = self._display(text, language, self._settings)
         if not any(c.isalnum() for c in written):
             return Readable("", "")
         meant = written
         if self._settings.numbers and not self._settings.redact:
-            meant = truetext.display(text, language, self._settings.model_copy(update={"numbers": False}))
+            meant = self._display(text, language, self._settings.model_copy(update={"numbers": False}))
         itn, lexical = truetext.itn(text, language, self._settings), truetext.lexical(text)
         hidden = self._redacted(written, language)
         if hidden != written:
@@ -77,6 +91,13 @@ class TextRoom:
             display=shown,
         )
         return Readable(shown, meant, forms)
+
+    def _display(self, text: str, language: str, settings: TextSettings) -> str:
+        if self._punctuator is not None and settings.punctuation and lacks_writing(text):
+            model = self._punctuator(language)
+            if model is not None:
+                return truetext.display(text, language, settings, model.punctuate)
+        return truetext.display(text, language, settings)
 
     def shown(self, text: str, language: str) -> str:
         """Return a transcript or translation as people may read it."""

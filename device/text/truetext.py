@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Final
 
 from device.config import TextSettings
@@ -16,6 +17,10 @@ from device.text.fluency import remove_disfluencies, remove_disfluencies_so_far
 from device.text.numbers import write_numbers
 from device.text.punctuation import capitalise, lacks_writing, punctuate
 from device.text.sentences import SPACELESS
+
+Punctuate = Callable[[str, str], str]
+"""Returns a text with capitals and marks; the second argument is its language."""
+_by_rules: Final = punctuate
 
 LONGEST: Final = 20_000
 """Characters of the longest text that is worked on; no utterance is as long, and the rest passes unchanged."""
@@ -40,17 +45,24 @@ def lexical(text: str, *, keep: str = "") -> str:
     return " ".join(part.lower() for part in parts if part)
 
 
-def display(text: str, language: str, settings: TextSettings) -> str:
-    """Return what people read of a final transcript; empty where nobody said a word."""
+def display(text: str, language: str, settings: TextSettings, punctuate: Punctuate = punctuate) -> str:
+    """Return what people read of a final transcript; empty where nobody said a word.
+
+    ``punctuate`` puts capitals and marks into text without: the rules, or a model.
+    """
     head, tail = text[:LONGEST], text[LONGEST:]
     unwritten = lacks_writing(head)
     if unwritten and head.isupper():
         head = head.lower()
     if settings.fluent:
         head = remove_disfluencies(head, language)
+    written = settings.punctuation and unwritten
+    if written and punctuate is not _by_rules:
+        # A model knows numbers as words, and where they end.
+        head = punctuate(head, language)
     if settings.numbers:
         head = write_numbers(head, language)
-    if settings.punctuation and unwritten and language.split("-", 1)[0].lower() not in SPACELESS:
+    if written and punctuate is _by_rules and language.split("-", 1)[0].lower() not in SPACELESS:
         head = punctuate(head, language)
     return head + tail
 

@@ -128,6 +128,9 @@ class SmallEngines:
         self.scheduler, self.meter = Scheduler(workers), Meter()
         self.asr, self.mt, self.tts = ToneRecognizer(), UpperTranslator(), BeepVoice()
 
+    def punctuator(self, language):
+        return None
+
     def recognizer(self, language):
         if language != "en":
             raise DragomanError(f"no recogniser for {language!r} is installed")
