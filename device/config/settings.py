@@ -111,6 +111,8 @@ class ModelSettings(Section):
     prefer: dict[str, str] = Field(default_factory=dict)
     """Catalogue ids to use instead of the catalogue's choice, by task and language:
     ``{"asr:en": "asr-moonshine-base-en"}``."""
+    voices: dict[str, str] = Field(default_factory=dict)
+    """Which voice speaks a language, by its tag: ``{"pt": "tts-piper-pt-faber", "en-GB": "tts-kokoro/bf_emma"}``."""
     threads: int = Field(default=0, ge=0, le=64)
     """Threads of one engine call; 0 chooses 1 up to 3 cores, 2 from 4."""
     workers: int = Field(default=0, ge=0, le=16)

@@ -19,6 +19,7 @@ from device.engines.memory import give_back, share_one_heap
 from device.engines.protocols import LanguageIdentifier, Punctuator, Recognizer, Synthesizer, Translator, VoiceActivity
 from device.engines.routes import Route, find_route
 from device.engines.scheduler import Meter, Priority, Scheduler, sensible_threads
+from device.engines.voices import InstalledVoice, named, nearest, voices_of
 from device.errors import DragomanError
 from device.modelstore.catalogue import Model
 from device.modelstore.store import ModelStore, open_store
@@ -32,6 +33,7 @@ ADAPTERS = {
     "ctranslate2": "device.engines.mt_ctranslate",
     "bergamot": "device.engines.bergamot",
     "apertium": "device.engines.mt_apertium",
+    "kokoro": "device.engines.tts_kokoro",
     "piper": "device.engines.tts_piper",
     "silero": "device.engines.vad_silero",
 }
@@ -146,12 +148,37 @@ class Engines:
         return None
 
     def synthesizer(self, language: str, voice: str | None = None) -> Synthesizer:
-        """Return the voice with catalogue id ``voice``, else the best installed one that speaks ``language``."""
-        model = self._installed(voice) if voice else self._choose("tts", language)
-        if model.task != "tts":
-            raise DragomanError(f"{model.id} is no voice but a model for {model.task}")
-        synthesizer: Synthesizer = self._load(model)
+        """Return the voice named ``voice`` (see `voice`), loaded."""
+        chosen = self.voice(language, voice)
+        synthesizer: Synthesizer = self._load(chosen.model).speaker(chosen.speaker)
         return synthesizer
+
+    def voices(self) -> list[InstalledVoice]:
+        """Return the installed voices: those that the settings name for a language first, then the best."""
+        wanted = list(self._settings.voices.values())
+        return sorted(voices_of(self.installed("tts")), key=lambda voice: not any(map(voice.answers_to, wanted)))
+
+    def voice(self, language: str, name: str | None = None) -> InstalledVoice:
+        """Return the voice that answers to ``name``, else the one that the settings or the catalogue prefer.
+
+        A name is an id (``tts-kokoro/af_heart``), a model's id, or the speaker's own name; where several voices
+        have it, one that speaks ``language``.
+
+        Raises
+        ------
+        DragomanError
+            There is none of that name, or no voice of ``language`` is installed.
+        """
+        name = name or next(
+            (v for tag in (language, _primary(language)) if (v := self._settings.voices.get(tag))), None
+        )
+        if name:
+            model_id = name.partition("/")[0]
+            if model_id in self._store.catalogue and (model := self._installed(model_id)).task != "tts":
+                raise DragomanError(f"{model.id} is no voice but a model for {model.task}")
+            return named(self.voices(), name, language)
+        model = self._choose("tts", language)
+        return nearest(voices_of([model]), language) or voices_of([model])[0]
 
     def route(self, source: str, target: str) -> Route:
         """Return the best way from ``source`` to ``target`` through installed models."""

@@ -41,17 +41,30 @@ def configured_models(catalogue: Catalogue, settings: Settings) -> list[str]:
             wanted += [model.id for model in _translators(catalogue, way.source, target)]
         spoken = way.speak or next(iter(way.targets), None)
         if way.voice:
-            wanted.append(catalogue[way.voice].id)
+            wanted.append(_voice(catalogue, way.voice, spoken or way.source))
         elif spoken and settings.speech.enabled:
             wanted.append(_chosen(catalogue, settings, "tts", spoken, f"voice for {spoken!r}"))
     return list(dict.fromkeys(wanted))
 
 
 def _chosen(catalogue: Catalogue, settings: Settings, task: str, language: str, what: str) -> str:
+    for tag in (language, primary(language)) if task == "tts" else ():
+        if voice := settings.models.voices.get(tag):
+            return _voice(catalogue, voice, language)
     for key in (f"{task}:{language}", f"{task}:{primary(language)}"):
         if preferred := settings.models.prefer.get(key):
             return catalogue[preferred].id
     return _first(catalogue.find(task=task, language=language), what).id
+
+
+def _voice(catalogue: Catalogue, name: str, language: str) -> str:
+    """Return the model of a voice that is told by its id (``tts-kokoro/af_heart``) or by the speaker's name."""
+    model_id = name.partition("/")[0]
+    if model_id not in catalogue:
+        for model in catalogue.find(task="tts", language=language):
+            if any(name.casefold() in {speaker.id.casefold(), speaker.name.casefold()} for speaker in model.voices):
+                return model.id
+    return catalogue[model_id].id
 
 
 def _rank(model: Model) -> tuple[bool, bool]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from device.config import canonical_language
 from device.engines.registry import Engines
 from device.engines.routes import reachable_targets
+from device.engines.voices import InstalledVoice
 from device.errors import DragomanError
-from device.modelstore.catalogue import Model, primary
+from device.modelstore.catalogue import primary
+from device.server.azure_voices import gender_of
 
 
 class LanguageError(DragomanError):
@@ -21,18 +23,27 @@ class LanguageError(DragomanError):
 class VoiceName:
     """An installed voice as Azure would name it."""
 
-    model: Model
+    voice: InstalledVoice
+
+    @property
+    def id(self) -> str:
+        """The device's own name of it: ``tts-piper-pt-faber``."""
+        return self.voice.id
 
     @property
     def locale(self) -> str:
         """Language and region: ``pt-BR``."""
-        tag = self.model.languages[0]
-        return tag if "-" in tag else f"{tag}-{_REGIONS.get(tag, tag.upper())}"
+        return default_locale(self.voice.language)
 
     @property
     def given(self) -> str:
         """The speaker's name: ``Faber``."""
-        return re.sub(r"[^A-Za-z0-9]", "", self.model.id.rsplit("-", 1)[-1]).capitalize()
+        return self.voice.name
+
+    @property
+    def gender(self) -> str:
+        """``Female``, ``Male`` or, where nobody has said, ``Neutral``."""
+        return (self.voice.speaker.gender or "neutral").capitalize()
 
     @property
     def short(self) -> str:
@@ -65,7 +76,7 @@ class Languages:
 
     def spoken(self) -> list[VoiceName]:
         """Return the installed voices, best first."""
-        return [VoiceName(model) for model in self._engines.installed("tts") if model.languages]
+        return [VoiceName(voice) for voice in self._engines.voices()]
 
     def targets(self, source: str) -> tuple[str, ...]:
         """Return the languages that ``source`` can be translated into."""
@@ -103,11 +114,12 @@ class Languages:
         known = ", ".join(self.targets(source)) or "nothing"
         raise LanguageError(f"{source!r} cannot be translated into {locale!r} here; installed: {known}")
 
-    def voice(self, name: str = "", locale: str = "") -> VoiceName:
+    def voice(self, name: str = "", locale: str = "", gender: str = "") -> VoiceName:
         """Return the installed voice nearest to a voice's name (``de-DE-KatjaNeural``), else to a locale.
 
-        The same voice comes first, then one of the same locale, then one of the same language; among those the
-        best. Long names (``Microsoft Server Speech Text to Speech Voice (de-DE, KatjaNeural)``) are understood.
+        The same voice comes first, then one of the same gender, then one of the same locale; among those the best.
+        Long names (``Microsoft Server Speech Text to Speech Voice (de-DE, KatjaNeural)``) are understood, and so are
+        the device's own (``tts-kokoro/af_heart``). A name decides the gender where it is known.
 
         Raises
         ------
@@ -116,16 +128,19 @@ class Languages:
         """
         voices = self.spoken()
         short, named = voice_locale(name)
-        for voice in voices:
-            if name and name.lower() in {voice.model.id.lower(), voice.short.lower()}:
-                return voice
+        own = [v for v in voices if name and (v.voice.answers_to(name) or v.short.lower() == (short or name).lower())]
         wanted = _canonical(named or locale or "en-US")
+        if own:
+            return min(own, key=lambda v: (v.locale != wanted, primary(v.locale) != primary(wanted)))
         same = [v for v in voices if primary(v.locale) == primary(wanted)]
         if not same:
             known = ", ".join(v.short for v in voices) or "nothing"
             raise LanguageError(f"no voice speaks {name or locale or wanted!r} here; installed: {known}")
         alike = difflib.get_close_matches(short, [v.short for v in same], 1, 0.8)
-        return min(same, key=lambda v: (v.short not in alike, v.locale != wanted))
+        kind = gender_of(short) or gender.lower()
+        return min(
+            same, key=lambda v: (v.short not in alike, bool(kind) and v.gender.lower() != kind, v.locale != wanted)
+        )
 
 
 def voice_locale(name: str) -> tuple[str, str]:

@@ -78,7 +78,7 @@ class LegacyOptions:
         source = languages.source(values["from"])
         voice = None
         if "texttospeech" in features:
-            voice = languages.voice(values.get("voice", ""), values["to"]).model.id
+            voice = languages.voice(values.get("voice", ""), values["to"]).id
         return cls(
             source, languages.target(source, values["to"]), "partial" in features, "timinginfo" in features, voice,
             FORMATS[wanted], _profanity(values.get("profanityaction", ""), values.get("profanitymarker", "")),
@@ -244,7 +244,7 @@ class LegacyLanguages:
     def _tts(self) -> dict[str, Any]:
         return {
             f"{voice.locale}-{voice.given}": {
-                "displayName": voice.given, "gender": "neutral", "locale": voice.locale,
+                "displayName": voice.given, "gender": voice.gender.lower(), "locale": voice.locale,
                 "language": primary(voice.locale), "languageName": NAMES[primary(voice.locale)],
                 "regionName": voice.locale.rpartition("-")[2],
             }

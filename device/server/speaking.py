@@ -1,65 +1,25 @@
-"""Speaks an SSML document: sound, and when each sentence, word and bookmark comes."""
+"""Speaks an SSML document for a client: its voices, its limits, and the engines' scheduler."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 
-import numpy as np
-
-from device.audio.resample import Resampler
 from device.engines.protocols import Synthesizer
 from device.engines.scheduler import Priority
+from device.engines.tts_reader import PUNCTUATION, SENTENCE, WORD, Boundary, Mark, Reader, Sound, Spoken
 from device.errors import DragomanError
-from device.events import Samples
-from device.modelstore.catalogue import primary
 from device.server.languages import VoiceName
 from device.server.service import Service
-from device.text.sentences import SPACELESS, split_sentences
-from device.text.ssml import Bookmark, Manner, Part, Pause, Say
+from device.text.ssml import Manner, Part, Say
+from device.text.ssml_script import write_script
 
-WORD, PUNCTUATION, SENTENCE = "WordBoundary", "PunctuationBoundary", "SentenceBoundary"
-_TOKEN = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
-_PAUSE_WEIGHT = 2.0
-"""A comma or full stop lasts about as long as so many letters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A piece of sound: mono float32 at ``rate``."""
-
-    samples: Samples
-    rate: int
-
-
-@dataclass(frozen=True, slots=True)
-class Boundary:
-    """A word, a sign or a sentence. Times are seconds from the start of the sound."""
-
-    kind: str
-    text: str
-    start: float
-    duration: float
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A bookmark was reached."""
-
-    name: str
-    start: float
-
-
-Spoken = Sound | Boundary | Mark
+__all__ = ["PUNCTUATION", "SENTENCE", "WORD", "Boundary", "Mark", "Sound", "Speaker", "Spoken"]
 
 
 class Speaker:
     """Speaks one document.
-
-    Sentences begin and end where they are heard; a word's time within its sentence is estimated from the letters
-    before it, for the voices do not tell.
 
     Parameters
     ----------
@@ -76,18 +36,22 @@ class Speaker:
 
     def __init__(self, service: Service, parts: Sequence[Part]) -> None:
         self._service, self._parts = service, parts
-        self._voices: dict[Manner, VoiceName] = {}
+        self._voices: dict[tuple[str, str, str], VoiceName] = {}
+        self._loaded: dict[str, Synthesizer] = {}
         for part in parts:
-            if isinstance(part, Say) and part.manner not in self._voices:
-                named, language = part.manner.voice, part.manner.language
-                voice = service.languages.voice(named, language)
-                self._voices[part.manner] = voice
-        self.duration = 0.0
+            if isinstance(part, Say) and (who := _who(part.manner)) not in self._voices:
+                self._voices[who] = service.languages.voice(*who)
+        self._reader = Reader(self._voice_of)
 
     @property
     def voices(self) -> tuple[str, ...]:
         """The names of the voices that speak."""
         return tuple(dict.fromkeys(voice.short for voice in self._voices.values()))
+
+    @property
+    def duration(self) -> float:
+        """Seconds of sound so far."""
+        return self._reader.duration
 
     async def speak(self) -> AsyncIterator[Spoken]:
         """Yield sound and marks as they are made.
@@ -97,67 +61,56 @@ class Speaker:
         DragomanError
             There is more to say than the settings allow.
         """
-        rate = 16_000
-        for part in self._parts:
-            if isinstance(part, Bookmark):
-                yield Mark(part.name, self.duration)
-            elif isinstance(part, Pause):
-                yield self._sound(np.zeros(round(part.seconds * rate), np.float32), rate)
-            else:
-                voice = self._voices[part.manner]
-                synthesizer = await self._service.work(self._service.engines.synthesizer, voice.locale, voice.model.id)
-                rate = synthesizer.sample_rate
-                for sentence in split_sentences(part.text, voice.locale):
-                    samples = await self._synthesize(synthesizer, sentence, part.manner)
-                    for boundary in _boundaries(sentence, primary(voice.locale), self.duration, len(samples) / rate):
-                        yield boundary
-                    yield self._sound(samples, rate)
+        for voice in self._voices.values():
+            if voice.id not in self._loaded:
+                self._loaded[voice.id] = await self._service.work(
+                    self._service.engines.synthesizer, voice.locale, voice.id
+                )
+        script = write_script(self._parts, lambda manner: self._voices[_who(manner)].locale)
+        while (item := await self._service.work(next, script, None)) is not None:
+            async for spoken in self._worked(self._reader.read(item)):
+                yield self._checked(spoken)
+        for spoken in self._reader.finish():
+            yield self._checked(spoken)
 
-    async def _synthesize(self, voice: Synthesizer, text: str, manner: Manner) -> Samples:
-        job = self._service.engines.scheduler.submit(Priority.SPEECH, _speak, voice, text, manner)
-        if job is None:
+    def _voice_of(self, manner: Manner) -> Synthesizer:
+        return self._loaded[self._voices[_who(manner)].id]
+
+    async def _worked(self, work: Iterator[Spoken]) -> AsyncIterator[Spoken]:
+        """Yield what ``work`` makes on one of the engines' threads, as it is made."""
+        loop = asyncio.get_running_loop()
+        made: asyncio.Queue[Spoken | Exception | None] = asyncio.Queue()  # as long as a sentence at most
+        stopped = threading.Event()
+
+        def run() -> None:
+            ended: Exception | None = None
+            try:
+                for spoken in work:
+                    if stopped.is_set():
+                        return
+                    loop.call_soon_threadsafe(made.put_nowait, spoken)
+            except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+                ended = error
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(made.put_nowait, ended)
+
+        if (job := self._service.engines.scheduler.submit(Priority.SPEECH, run)) is None:
             raise DragomanError("the device is shutting down")
         try:
-            return await asyncio.wrap_future(job)
-        except asyncio.CancelledError:
+            while (spoken := await made.get()) is not None:
+                if isinstance(spoken, Exception):
+                    raise spoken
+                yield spoken
+        finally:
+            stopped.set()
             job.cancel()
-            raise
 
-    def _sound(self, samples: Samples, rate: int) -> Sound:
-        self.duration += len(samples) / rate
+    def _checked(self, spoken: Spoken) -> Spoken:
         longest = self._service.settings.server.longest_audio
         if self.duration > longest:
             raise DragomanError(f"no more than {longest:g} s are spoken at once")
-        return Sound(samples, rate)
+        return spoken
 
 
-def _speak(voice: Synthesizer, text: str, manner: Manner) -> Samples:
-    """Say one sentence.
-
-    A pitch is changed by speaking slower and playing faster, or the other way about, which keeps the pace.
-    """
-    pace = manner.rate / manner.pitch
-    pieces = list(voice.stream(text) if pace == 1 else voice.stream(text, rate=pace))
-    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    if manner.pitch != 1 and len(samples):
-        resampler = Resampler(round(voice.sample_rate * manner.pitch), voice.sample_rate)
-        samples = np.concatenate((resampler.process(samples), resampler.flush()))
-    if manner.volume != 1:
-        samples = np.clip(samples * np.float32(manner.volume), -1, 1)
-    return samples
-
-
-def _boundaries(sentence: str, language: str, start: float, duration: float) -> list[Boundary]:
-    text = sentence.strip()
-    tokens = _TOKEN.findall(text)
-    if language in SPACELESS:
-        tokens = [part for token in tokens for part in token]
-    if not tokens or not duration:
-        return []
-    weights = [float(len(t)) + 1 if t[0].isalnum() else _PAUSE_WEIGHT for t in tokens]
-    times = start + duration * np.concatenate(([0.0], np.cumsum(weights))) / sum(weights)
-    found = [Boundary(SENTENCE, text, start, duration)]
-    for token, at, end in zip(tokens, times, times[1:], strict=False):
-        kind = WORD if token[0].isalnum() else PUNCTUATION
-        found.append(Boundary(kind, token, float(at), float(end - at)))
-    return found
+def _who(manner: Manner) -> tuple[str, str, str]:
+    return manner.voice, manner.language, manner.gender

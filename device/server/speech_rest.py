@@ -115,10 +115,10 @@ def describe(voice: VoiceName) -> dict[str, Any]:
     region = voice.locale.rpartition("-")[2]
     return {
         "Name": f"Microsoft Server Speech Text to Speech Voice ({voice.locale}, {voice.given}Neural)",
-        "DisplayName": voice.given, "LocalName": voice.given, "ShortName": voice.short, "Gender": "Neutral",
+        "DisplayName": voice.given, "LocalName": voice.given, "ShortName": voice.short, "Gender": voice.gender,
         "Locale": voice.locale, "LocaleName": f"{name} ({region})", "StyleList": [], "SampleRateHertz": "24000",
         "VoiceType": "Neural", "Status": "GA", "WordsPerMinute": "150", "ExtendedPropertyMap": {},
-        "VoiceTag": {"ModelId": [voice.model.id], "Licence": [voice.model.licence]},
+        "VoiceTag": {"ModelId": [voice.id], "Licence": [voice.voice.model.licence]},
     }  # fmt: skip
 
 

@@ -125,7 +125,7 @@ class Turn:
         voice = None
         if options.speak is not None:
             named = languages.voice(options.voice, options.speak)
-            voice = named.model.id
+            voice = named.id
             served["voice"] = named.short
             self._spoken = SpokenTranslation(self._reply)
         for source in sources:

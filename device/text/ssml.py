@@ -1,8 +1,9 @@
 """Speech Synthesis Markup Language (https://www.w3.org/TR/speech-synthesis11/): what to say, and how.
 
 The part that Azure's programs use and our voices can do: voices and languages, paragraphs and sentences, breaks,
-pace, pitch and loudness, substitutes, spelling, bookmarks. Elements that only colour speech are read through to
-their text; sound from elsewhere is refused. Documents come from strangers: no entities, no document types.
+pace, pitch, contours and loudness, emphasis, substitutes, phonemes, ways to read, bookmarks. Elements that only colour
+speech are read through to their text; sound from elsewhere is refused. Documents come from strangers: no entities, no
+document types.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from device.errors import DragomanError
+from device.text.ssml_phonemes import from_x_sampa
+from device.text.ssml_say_as import KINDS, say_as
 
 DEEPEST = 40
 """Elements inside each other."""
@@ -27,9 +30,14 @@ _VOLUMES = {
     "silent": 0.0, "x-soft": 0.2, "soft": 0.4, "medium": 0.6, "loud": 0.8, "x-loud": 1.0, "default": 1.0,
 }  # fmt: skip
 _BREAKS = {"none": 0.0, "x-weak": 0.25, "weak": 0.5, "medium": 0.75, "strong": 1.0, "x-strong": 1.25}
-_SPELLED = frozenset({"characters", "spell-out", "verbatim", "letters", "digits"})
+_EMPHASES = {
+    "strong": (0.85, 1.12, 1.25), "moderate": (0.92, 1.06, 1.12), "none": (1.0, 1.0, 1.0), "reduced": (1.1, 0.96, 0.85),
+}  # fmt: skip
+"""Rate, pitch and volume."""
+_CONTOUR = re.compile(r"\(\s*(\d+(?:\.\d+)?)%\s*,\s*([^()\s]+)\s*\)")
+_FLATTEST, _STEEPEST = 0.5, 2.0
 _REFUSED = frozenset({"audio", "lexicon", "backgroundaudio", "embedding"})
-_BLOCKS = frozenset({"p", "s", "paragraph", "sentence"})
+_SENTENCES, _PARAGRAPHS = frozenset({"s", "sentence"}), frozenset({"p", "paragraph"})
 _NUMBER = re.compile(r"([+-]?)(\d+(?:\.\d+)?|\.\d+)\s*(%|st|hz|db)?", re.IGNORECASE)
 _TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ms|s)")
 
@@ -47,6 +55,21 @@ class Manner:
     rate: float = 1.0
     pitch: float = 1.0
     volume: float = 1.0
+    gender: str = ""
+    """``female`` or ``male``, where no voice is named."""
+    shift: float = 0.0
+    """Hertz to add to the pitch."""
+    tone: float = 0.0
+    """Pitch in hertz, instead of the voice's own; 0 leaves it."""
+    contour: tuple[tuple[float, float, float], ...] = ()
+    """How the pitch moves: where (0 to 1), the factor there, and hertz to add."""
+    sentence_pause: float | None = None
+    """Seconds between sentences, where a document says so."""
+
+    @property
+    def pitched(self) -> bool:
+        """Whether the pitch is anything but the voice's own."""
+        return self.pitch != 1 or bool(self.shift or self.tone or self.contour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +77,14 @@ class Say:
     """Words to say in one manner."""
 
     text: str
+    """As they are written."""
     manner: Manner
+    spoken: str = ""
+    """What is said instead."""
+    phonemes: str = ""
+    """How it is pronounced (IPA)."""
+    glued: bool = False
+    """Whether no space parts it from what was said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +102,13 @@ class Bookmark:
 
 
 @dataclass(frozen=True, slots=True)
-class _Boundary:
-    """Where a paragraph or sentence ends: text on its two sides is not joined."""
+class End:
+    """Where a sentence or a paragraph ends, whatever its last sign."""
+
+    paragraph: bool = False
 
 
-Part = Say | Pause | Bookmark
+Part = Say | Pause | Bookmark | End
 
 
 def parse_ssml(document: str | bytes) -> list[Part]:
@@ -100,83 +132,178 @@ def parse_ssml(document: str | bytes) -> list[Part]:
     return list(_joined(_walk(root, Manner(language=root.get(_XML_LANG, "")), 0)))
 
 
-def _walk(element: Element, manner: Manner, depth: int) -> Iterator[Part | _Boundary]:
+def _walk(element: Element, manner: Manner, depth: int) -> Iterator[Part]:
     """Yield what an element says, in the manner that holds around it."""
     if depth > DEEPEST:
         raise SsmlError(f"the SSML is nested deeper than {DEEPEST} elements")
     name = _name(element)
-    if (leaf := _leaf(element, name, manner)) is not None:
-        yield leaf
-        return
-    manner = _changed(manner, name, element)
-    if name in _BLOCKS:
-        yield _Boundary()
-    if name == "say-as" and element.get("interpret-as", "").lower() in _SPELLED:
-        yield Say(_spelled("".join(element.itertext())), manner)
-        return
-    yield Say(element.text or "", manner)
-    for child in element:
-        if isinstance(child.tag, str):  # comments and processing instructions have none
-            yield from _walk(child, manner, depth + 1)
-        yield Say(child.tail or "", manner)
-    if name in _BLOCKS:
-        yield _Boundary()
-
-
-def _leaf(element: Element, name: str, manner: Manner) -> Part | None:
-    """Return what an element stands for whose content is not spoken."""
     if name in _REFUSED:
         raise SsmlError(f"<{name}> cannot be spoken here: leave it out")
+    if (leaf := _leaf(element, name, manner)) is not None:
+        yield from leaf
+        return
+    manner = _changed(manner, name, element)
+    block = name in _PARAGRAPHS or name in _SENTENCES
+    if block:
+        yield End(name in _PARAGRAPHS)
+    yield from _inside(element, manner, depth)
+    if block:
+        yield End(name in _PARAGRAPHS)
+
+
+def _inside(element: Element, manner: Manner, depth: int) -> Iterator[Part]:
+    """Yield what stands in an element: text, and other elements."""
+    tail: Part | None = None
+    yield Say(element.text or "", manner)
+    for child in element:
+        if isinstance(child.tag, str) and _name(child) == "silence":
+            manner, found, where = _silence(child, manner)
+            if where == "tailing":
+                tail = found
+            elif found is not None:
+                yield found
+        elif isinstance(child.tag, str):  # comments and processing instructions have none
+            yield from _walk(child, manner, depth + 1)
+        yield Say(child.tail or "", manner)
+    if tail is not None:
+        yield tail
+
+
+def _leaf(element: Element, name: str, manner: Manner) -> list[Part] | None:
+    """Return what an element stands for whose content is not spoken as it stands."""
     if name == "break":
-        return Pause(_break(element))
+        seconds = _break(element)
+        return [Pause(seconds)] if seconds else [Say(" ", manner)]
     if name in {"bookmark", "mark"}:
-        return Bookmark(element.get("mark") or element.get("name") or "")
-    if name == "silence":  # mstts:silence says where; it is kept where it stands
-        return Pause(_seconds(element.get("value", "0ms")))
+        return [Bookmark(element.get("mark") or element.get("name") or "")]
+    text = " ".join("".join(element.itertext()).split())
     if name == "sub" and element.get("alias"):
-        return Say(element.get("alias", ""), manner)
+        return [Say(text or element.get("alias", ""), manner, spoken=element.get("alias", ""))]
+    if name == "say-as" and text:
+        kind = element.get("interpret-as", "").strip().lower()
+        if kind not in KINDS:
+            return None
+        said = say_as(text, kind, element.get("format", ""), manner.language or "en-US")
+        return [Say(text, manner, spoken=said or text)]
+    if name == "phoneme" and element.get("ph"):
+        return [Say(text or element.get("ph", ""), manner, phonemes=_phonemes(element))]
     return None
 
 
+def _phonemes(element: Element) -> str:
+    alphabet = element.get("alphabet", "ipa").strip().lower()
+    if alphabet not in {"ipa", "x-sampa", "xsampa"}:
+        raise SsmlError(f"phonemes are written in ipa or x-sampa here, not {alphabet[:40]!r}")
+    given = element.get("ph", "")
+    return given if alphabet == "ipa" else from_x_sampa(given)
+
+
+def _silence(element: Element, manner: Manner) -> tuple[Manner, Pause | None, str]:
+    """Read ``mstts:silence``: how it changes what follows, and what it is itself, before or after."""
+    seconds = _seconds(element.get("value", "0ms"))
+    where = element.get("type", "").lower().removesuffix("-exact")
+    if where == "sentenceboundary":
+        return replace(manner, sentence_pause=seconds), None, where
+    if where in {"comma", "semicolon", "enumerationcomma"}:
+        return manner, None, where
+    return manner, Pause(seconds), where
+
+
 def _changed(manner: Manner, name: str, element: Element) -> Manner:
+    language = element.get(_XML_LANG)
     if name == "voice":
-        language = element.get(_XML_LANG) or manner.language
-        return replace(manner, voice=element.get("name", manner.voice), language=language)
-    if name in {"lang", "p", "s"} and element.get(_XML_LANG):
-        return replace(manner, language=element.get(_XML_LANG, ""))
-    if name == "prosody":
         return replace(
             manner,
-            rate=_clamped(manner.rate * _factor(element.get("rate"), _RATES), 0.5, 2.0),
-            pitch=_clamped(manner.pitch * _factor(element.get("pitch"), _PITCHES), 0.5, 1.5),
-            volume=_volume(manner.volume, element.get("volume")),
+            voice=element.get("name", manner.voice),
+            gender=element.get("gender", manner.gender),
+            language=language or manner.language,
         )
+    if name == "emphasis":
+        level = element.get("level", "moderate").strip().lower()
+        if level not in _EMPHASES:
+            raise SsmlError(f"emphasis is one of {', '.join(_EMPHASES)}, not {level[:40]!r}")
+        rate, pitch, volume = _EMPHASES[level]
+        return _bounded(manner, rate, pitch, manner.volume * volume)
+    if name == "prosody":
+        changed = _bounded(
+            manner, _factor(element.get("rate"), _RATES), 1.0, _volume(manner.volume, element.get("volume"))
+        )
+        changed = _pitched(changed, element.get("pitch"))
+        return _contoured(changed, element.get("contour"))
+    if language and name in {"lang", *_SENTENCES, *_PARAGRAPHS}:
+        return replace(manner, language=language)
     return manner
 
 
-def _joined(parts: Iterator[Part | _Boundary]) -> Iterator[Part]:
-    """Join neighbouring words of one manner, and drop what holds none."""
+def _bounded(manner: Manner, rate: float, pitch: float, volume: float) -> Manner:
+    return replace(
+        manner,
+        rate=_clamped(manner.rate * rate, 0.5, 2.0),
+        pitch=_clamped(manner.pitch * pitch, _FLATTEST, _STEEPEST),
+        volume=_clamped(volume, 0.0, 2.0),
+    )
+
+
+def _pitched(manner: Manner, text: str | None) -> Manner:
+    if found := re.fullmatch(r"([+-]?)(\d+(?:\.\d+)?)\s*hz", (text or "").strip().lower()):
+        hertz = float(found[2])
+        if not found[1]:
+            return replace(manner, tone=_clamped(hertz, 40.0, 600.0), pitch=1.0, shift=0.0)
+        return replace(manner, shift=_clamped(manner.shift + (-hertz if found[1] == "-" else hertz), -200.0, 200.0))
+    return replace(manner, pitch=_clamped(manner.pitch * _factor(text, _PITCHES), _FLATTEST, _STEEPEST))
+
+
+def _contoured(manner: Manner, text: str | None) -> Manner:
+    if not (text or "").strip():
+        return manner
+    points = []
+    for where, change in _CONTOUR.findall(text or ""):
+        point = _pitched(Manner(), change)
+        if point.tone:
+            raise SsmlError("a contour's pitch must be a change such as +20Hz or +10%")
+        points.append((min(1.0, float(where) / 100), point.pitch, point.shift))
+    if not points or _CONTOUR.sub("", text or "").strip():
+        raise SsmlError(f"a contour is written like (0%,+20%) (50%,-10Hz), not {(text or '')[:40]!r}")
+    return replace(manner, contour=tuple(sorted(points)))
+
+
+def _joined(parts: Iterator[Part]) -> Iterator[Part]:
+    """Join neighbouring words of one manner, drop what holds none, and tell where no space stands between."""
     open_: Say | None = None
+    apart = True
     for part in parts:
-        if isinstance(part, Say) and open_ is not None and part.manner == open_.manner:
-            open_ = Say(open_.text + part.text, open_.manner)
+        if not isinstance(part, Say):
+            if open_ is not None and open_.text.strip():
+                yield _tidied(open_)
+            open_, apart = None, True
+            yield part
+            continue
+        if not part.text:
+            continue
+        if open_ is not None and part.manner == open_.manner and _plain(part) and _plain(open_):
+            open_ = replace(open_, text=open_.text + part.text)
             continue
         if open_ is not None and open_.text.strip():
-            yield Say(" ".join(open_.text.split()), open_.manner)
-        open_ = part if isinstance(part, Say) else None
-        if isinstance(part, Pause | Bookmark):
-            yield part
+            yield _tidied(open_)
+        if open_ is not None:
+            apart = (apart and not open_.text.strip()) or open_.text[-1:].isspace()
+        open_ = replace(part, glued=not apart and not part.text[:1].isspace())
+        apart = False
     if open_ is not None and open_.text.strip():
-        yield Say(" ".join(open_.text.split()), open_.manner)
+        yield _tidied(open_)
+
+
+def _plain(say: Say) -> bool:
+    return not say.spoken and not say.phonemes
+
+
+def _tidied(say: Say) -> Say:
+    return replace(say, text=" ".join(say.text.split()))
 
 
 def _name(element: Element) -> str:
     """Return an element's name without its namespace, in lower case."""
     return str(element.tag).rpartition("}")[2].lower()
-
-
-def _spelled(text: str) -> str:
-    return ", ".join(character for character in text if not character.isspace())
 
 
 def _break(element: Element) -> float:
@@ -212,10 +339,6 @@ def _factor(text: str | None, names: dict[str, float]) -> float:
         return max(0.0, 1 + signed / 100)
     if unit == "st":
         return float(2 ** (max(-24.0, min(24.0, signed)) / 12))
-    if unit == "hz":
-        if not sign:
-            raise SsmlError("a pitch in Hz must be a change such as +20Hz")
-        return max(0.0, 1 + signed / 150)  # of a voice's usual 150 Hz
     if unit:
         raise SsmlError(f"prosody cannot be {text[:40]!r}")
     return max(0.0, 1 + signed if sign else number)

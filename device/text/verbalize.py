@@ -186,6 +186,8 @@ class Rules:
         if short := self._abbreviation.match(text, start):
             spoken = self._abbreviations[short[0]]
             after = text[short.end() : short.end() + 3]
+            if not (after[:1].isspace() and after[1:2].isupper()):  # a street is closed by what a saint begins with
+                spoken = self.table.get("closing", {}).get(short[0], spoken)
             if spoken in _NUMBER_SIGNS and not re.match(r"\s?\d", after):
                 return None
             return Reading(start, short.end(), spoken + "." * (not after.strip() and short[0].endswith(".")))

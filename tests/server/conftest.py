@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from device.audio.wav import to_pcm16
 from device.config import load_settings
 from device.engines.routes import Route, reachable_targets
+from device.engines.voices import voices_of
 from device.errors import DragomanError
 from device.modelstore.catalogue import Model
 from device.server.frames import parse_binary, parse_text, write_binary, write_text
@@ -54,6 +55,9 @@ class ServedEngines(SmallEngines):
 
     def installed(self, task):
         return [m for m in self.models if m.task == task]
+
+    def voices(self):
+        return voices_of(self.installed("tts"))
 
     def identifier(self):
         return self.language_model
@@ -102,7 +106,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Return a function that starts a server; keywords are settings of ``server``."""
     with ExitStack() as stack:
 
-        def start(*, engines=None, endpoint=None, **server) -> Address:
+        def start(*, engines=None, endpoint=None, remote=None, **server) -> Address:
             overrides = {"state_directory": str(tmp_path), "server.port": 0}
             overrides |= {"text.numbers": False, "text.punctuation": False, "text.fluent": False}
             overrides |= {f"server.{name}": value for name, value in server.items()}
@@ -110,7 +114,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             if engines is None:
                 engines = ServedEngines()
                 stack.callback(engines.close)
-            running = Server(engines, load_settings(None, overrides))
+            running = Server(engines, load_settings(None, overrides), remote)
             stack.enter_context(running)
             return Address(running, engines)
 

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from device.engines.protocols import Recognition, Translated
+from device.engines.protocols import Recognition, SpeechPiece, Translated
 from device.engines.routes import Route
 from device.engines.scheduler import Meter, Scheduler
 from device.errors import DragomanError
@@ -119,6 +119,17 @@ class BeepVoice:
             raise self.error
         for _ in range(2):
             yield np.full(len(text) * 100, 0.1, np.float32)
+
+    def speak(self, words):
+        """Speak words, each as long as it has letters, with no silence around them."""
+        text = " ".join(word.text for word in words)
+        parts = list(self.stream(text))
+        lengths = np.array([len(word.text) * 200 / word.rate / RATE for word in words])
+        ends = np.cumsum(lengths)
+        times = tuple(zip((ends - lengths).tolist(), ends.tolist(), strict=True))
+        whole = np.full(round(float(ends[-1]) * RATE), 0.1, np.float32) if parts else np.zeros(0, np.float32)
+        yield SpeechPiece(whole[: len(whole) // 2], times)
+        yield SpeechPiece(whole[len(whole) // 2 :])
 
 
 class SmallEngines:

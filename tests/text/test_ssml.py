@@ -2,11 +2,13 @@
 
 from contextlib import suppress
 
+# ruff: noqa: RUF001 - phonetic letters look like others
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.text.ssml import Bookmark, Manner, Pause, Say, SsmlError, parse_ssml
+from device.text.ssml import Bookmark, End, Manner, Pause, Say, SsmlError, parse_ssml
 
 
 def speak(inner, attributes='xml:lang="en-US"'):
@@ -15,7 +17,7 @@ def speak(inner, attributes='xml:lang="en-US"'):
 
 
 def said(inner):
-    return [part.text for part in speak(inner) if isinstance(part, Say)]
+    return [part.spoken or part.text for part in speak(inner) if isinstance(part, Say)]
 
 
 EN = Manner(language="en-US")
@@ -42,7 +44,7 @@ def test_paragraphs_and_sentences_part_what_they_hold():
         ('<break time="99s"/>', 20),
         ("<break/>", 0.75),
         ('<break strength="x-strong"/>', 1.25),
-        ('<mstts:silence type="Sentenceboundary" value="200ms"/>', 0.2),
+        ('<mstts:silence type="Leading" value="200ms"/>', 0.2),
     ],
 )
 def test_breaks_last_as_long_as_is_written(element, seconds):
@@ -58,9 +60,11 @@ def test_breaks_last_as_long_as_is_written(element, seconds):
         ("rate", "1.5", 1.5),
         ("rate", "900%", 2),
         ("pitch", "high", 1.15),
-        ("pitch", "+12st", 1.5),
+        ("pitch", "+12st", 2.0),
         ("pitch", "-10%", 0.9),
-        ("pitch", "+15Hz", 1.1),
+        ("shift", "+15Hz", 15),
+        ("shift", "-15Hz", -15),
+        ("tone", "120Hz", 120),
         ("volume", "soft", 0.4),
         ("volume", "50", 0.5),
         ("volume", "+20%", 1.2),
@@ -69,14 +73,16 @@ def test_breaks_last_as_long_as_is_written(element, seconds):
     ],
 )
 def test_prosody_changes_how_it_is_said(attribute, value, factor):
-    (part,) = speak(f'<prosody {attribute}="{value}">a</prosody>')
+    written = "pitch" if attribute in {"shift", "tone"} else attribute
+    (part,) = speak(f'<prosody {written}="{value}">a</prosody>')
     assert getattr(part.manner, attribute) == pytest.approx(factor, abs=0.001)
 
 
 def test_substitutes_and_spelling():
     assert said('<sub alias="World Wide Web">WWW</sub>') == ["World Wide Web"]
-    assert said('<say-as interpret-as="characters">abc</say-as>') == ["a, b, c"]
+    assert said('<say-as interpret-as="characters">abc</say-as>') == ["A, B, C"]
     assert said('<say-as interpret-as="date">today</say-as>') == ["today"]
+    assert said('<say-as interpret-as="expletive">today</say-as>') == ["today"]
 
 
 def test_bookmarks_stand_where_they_are_written():
@@ -84,7 +90,32 @@ def test_bookmarks_stand_where_they_are_written():
 
 
 def test_elements_that_only_colour_are_read_through():
-    assert said('<mstts:express-as style="cheerful">Hi <emphasis>there</emphasis></mstts:express-as>') == ["Hi there"]
+    assert said('<mstts:express-as style="cheerful">Hi <w>there</w></mstts:express-as>') == ["Hi there"]
+
+
+@pytest.mark.parametrize(("level", "rate", "pitch", "volume"), [
+    ("strong", -1, 1, 1), ("moderate", -1, 1, 1), ("none", 0, 0, 0), ("reduced", 1, -1, -1),
+])  # fmt: skip
+def test_emphasis_is_slower_higher_and_louder(level, rate, pitch, volume):
+    (part,) = speak(f'<emphasis level="{level}">a</emphasis>')
+    changes = [np.sign(value - 1) for value in (part.manner.rate, part.manner.pitch, part.manner.volume)]
+    assert changes == [rate, pitch, volume]
+
+
+def test_phonemes_are_read_in_both_alphabets():
+    assert [p.phonemes for p in speak('<phoneme alphabet="ipa" ph="təˈmeɪtoʊ">tomato</phoneme>')] == ["təˈmeɪtoʊ"]
+    assert [p.phonemes for p in speak('<phoneme alphabet="x-sampa" ph="t@&quot;meIt@U">t</phoneme>')] == ["təˈmeɪtəʊ"]
+
+
+def test_a_contour_keeps_its_points_in_order():
+    (part,) = speak('<prosody contour="(50%,-2st) (0%,+20Hz)">a</prosody>')
+    assert part.manner.contour == ((0, 1, 20), (0.5, pytest.approx(2 ** (-2 / 12)), 0))
+
+
+def test_what_stands_without_a_space_stays_together():
+    assert [p.glued for p in speak('un<emphasis>believ</emphasis>able <sub alias="x">y</sub>.')] == [
+        False, True, True, False, True,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -97,7 +128,11 @@ def test_elements_that_only_colour_are_read_through():
         "<speak><audio src='http://x/y.wav'/></speak>",
         "<speak><break time='soon'/></speak>",
         "<speak><prosody rate='warp'>a</prosody></speak>",
-        "<speak><prosody pitch='440Hz'>a</prosody></speak>",
+        "<speak><prosody pitch='440dB'>a</prosody></speak>",
+        "<speak><prosody contour='up'>a</prosody></speak>",
+        "<speak><prosody contour='(0%,+10%) up'>a</prosody></speak>",
+        "<speak><phoneme alphabet='sapi' ph='a'>a</phoneme></speak>",
+        "<speak><emphasis level='huge'>a</emphasis></speak>",
         b"\xff\xfe\x00",
         b"<?xml version='1.0' encoding='x'?><speak/>",
     ],
@@ -137,9 +172,14 @@ def test_deep_nesting_is_refused():
         speak("<p>" * 5000 + "</p>" * 5000)
 
 
-TAGS = st.sampled_from(["p", "s", "voice", "prosody", "break", "sub", "say-as", "bookmark", "audio", "x:y", "emphasis"])
+TAGS = st.sampled_from(
+    ["p", "s", "voice", "prosody", "break", "sub", "say-as", "bookmark", "audio", "x:y", "emphasis", "phoneme", "silence"]
+)
+NAMES = [
+    "name", "rate", "pitch", "volume", "time", "strength", "alias", "mark", "level", "ph", "contour", "interpret-as", "value", "type",
+]  # fmt: skip
 ATTRIBUTES = st.lists(
-    st.tuples(st.sampled_from(["name", "rate", "pitch", "volume", "time", "strength", "alias", "mark"]), st.text()),
+    st.tuples(st.sampled_from(NAMES), st.text()),
     max_size=3, unique_by=lambda pair: pair[0],
 )  # fmt: skip
 
@@ -157,7 +197,7 @@ def elements(draw, depth=3):
 @given(elements())
 def test_any_document_is_said_or_refused(document):
     with suppress(SsmlError):
-        assert all(isinstance(part, Say | Pause | Bookmark) for part in speak(document))
+        assert all(isinstance(part, Say | Pause | Bookmark | End) for part in speak(document))
 
 
 @given(st.text() | st.binary())
