@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device.cli.findings import Finding, ok, problem, warning
+from device.cli.recording import Heard, find_echo, listen
 from device.config import Settings
 from device.errors import DragomanError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from device.audio.array.geometry import Geometry
     from device.audio.devices import Direction
 
@@ -28,8 +24,7 @@ CHIRP = 0.5
 CLIPPED = 0.99
 QUIET = 1e-6
 """Root mean square below which a channel has no sound at all: even a silent room is louder."""
-FOUND = 9.0
-"""How far the correlation with the chirp must rise above its own root mean square. Noise rises to 5."""
+HELD = "a running daemon holds the sound card: stop it for this check (sudo systemctl stop dragoman)"
 FAINT_DB = -60.0
 """Level of the chirp, in the microphone, below which echo cancelling and calibration have little to work with."""
 
@@ -69,16 +64,17 @@ def hearing(settings: Settings) -> Iterator[Finding]:
 
     from device.audio.frontend import array_geometry
 
-    if _stands_in(settings.audio.input):
+    if _stands_in(settings.audio.input) or not _there(settings):
         return
     try:
         geometry = array_geometry(settings.frontend.array)
     except DragomanError as error:
         yield problem("hearing", str(error), "see frontend.array.geometry")
         return
-    heard = _listen(settings, LISTEN)
-    if heard is None:
-        return  # that there is no microphone is told already
+    heard = listen(settings, LISTEN)
+    if isinstance(heard, str):
+        yield warning("hearing", heard, HELD)
+        return
     levels = np.sqrt(np.mean(heard.sound.astype(np.float64) ** 2, axis=0))
     text = "level " + ", ".join(f"{20 * np.log10(level + 1e-9):.0f} dB" for level in levels)
     dead = [channel for channel, level in enumerate(levels) if level < QUIET]
@@ -104,16 +100,19 @@ def round_trip(settings: Settings) -> Iterator[Finding]:
 
     if not settings.speech.enabled or _stands_in(settings.audio.input) or _stands_in(settings.audio.output):
         return
+    if not _there(settings):
+        return
     played = chirp(CHIRP)
-    heard = _listen(settings, ROUND_TRIP, played)
-    if heard is None or heard.played_at is None:
-        return  # told already
+    heard = listen(settings, ROUND_TRIP, played)
+    if isinstance(heard, str):
+        yield warning("round trip", heard, HELD)
+        return
     try:
         geometry = array_geometry(settings.frontend.array)
     except DragomanError:
         geometry = None
     loopback = geometry.loopback if geometry is not None else ()
-    echoes = {channel: _find(heard.at_16k()[:, channel], played) for channel in range(heard.sound.shape[1])}
+    echoes = {channel: find_echo(heard.at_16k()[:, channel], played) for channel in range(heard.sound.shape[1])}
     clear = {channel: echo for channel, echo in echoes.items() if echo is not None}
     microphones = [channel for channel in clear if channel not in loopback]
     if not microphones:
@@ -132,7 +131,7 @@ def round_trip(settings: Settings) -> Iterator[Finding]:
     yield from _placed(settings, heard, geometry, text)
 
 
-def _placed(settings: Settings, heard: _Heard, geometry: Geometry | None, text: str) -> Iterator[Finding]:
+def _placed(settings: Settings, heard: Heard, geometry: Geometry | None, text: str) -> Iterator[Finding]:
     """Tell where the array hears the speaker, and whether somebody is expected to talk from there."""
     from device.audio.array.calibrate import measure
     from device.audio.array.doa import Direction
@@ -162,49 +161,7 @@ def _placed(settings: Settings, heard: _Heard, geometry: Geometry | None, text: 
         yield ok("round trip", text)
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """A recording with all channels of the device."""
-
-    sound: NDArray[np.float32]
-    rate: int
-    played_at: float | None = None
-    """Seconds into the recording at which a sound was given to the speaker; None when none was."""
-
-    def at_16k(self) -> NDArray[np.float32]:
-        import numpy as np
-        import soxr
-
-        from device.events import SAMPLE_RATE
-
-        if self.rate == SAMPLE_RATE:
-            return self.sound
-        return np.asarray(soxr.resample(self.sound, self.rate, SAMPLE_RATE), np.float32)
-
-
-@dataclass(frozen=True)
-class _Echo:
-    at: int
-    """Where it begins, in samples at 16 kHz."""
-    level: float
-    """Its root mean square."""
-
-
-def _find(channel: NDArray[np.float32], played: NDArray[np.float32]) -> _Echo | None:
-    """Look for a sound in a recording, by a matched filter; None where it is not."""
-    import numpy as np
-
-    size = len(channel) + len(played)
-    product = np.fft.irfft(np.fft.rfft(channel, size) * np.conj(np.fft.rfft(played, size)), size)
-    alike = np.abs(product[: len(channel)])
-    at = int(np.argmax(alike))
-    if alike[at] < FOUND * float(np.sqrt(np.mean(alike**2))) + 1e-9:
-        return None
-    gain = alike[at] / float(np.sum(played.astype(np.float64) ** 2))
-    return _Echo(at, float(gain * np.sqrt(np.mean(played**2))))
-
-
-def _health(heard: _Heard, geometry: Geometry | None, dead: list[int]) -> Iterator[Finding]:
+def _health(heard: Heard, geometry: Geometry | None, dead: list[int]) -> Iterator[Finding]:
     """Judge the channels as the front end does while it runs; without an array, by their sound alone."""
     from device.audio.alerts import Fault
     from device.audio.array.health import ArrayHealth
@@ -226,54 +183,16 @@ def _health(heard: _Heard, geometry: Geometry | None, dead: list[int]) -> Iterat
         yield (warning if mild else problem)("hearing", text, remedy)
 
 
-def _listen(settings: Settings, seconds: float, play: NDArray[np.float32] | None = None) -> _Heard | None:
-    """Record the configured microphone, and meanwhile play something; None where nothing is heard."""
-    import numpy as np
+def _there(settings: Settings) -> bool:
+    """Whether there is the configured microphone and speaker; that there is none is told by `sound`."""
+    from device.audio.devices import Direction, choose, list_devices
 
-    from device.audio.capture import Capture
-    from device.audio.playback import Player
-    from device.audio.reports import AudioReport, Happening
-    from device.events import SAMPLE_RATE
-
-    blocks: list[NDArray[np.float32]] = []
-    settled, done = threading.Event(), threading.Event()
-
-    def heard(block: NDArray[np.float32]) -> None:
-        blocks.append(block)
-        frames = sum(map(len, blocks))
-        if frames >= 0.3 * capture.rate:
-            settled.set()
-        if frames >= seconds * capture.rate:
-            done.set()
-
-    def reported(report: AudioReport) -> None:
-        if report.kind is Happening.LOST:
-            settled.set()
-            done.set()
-
-    no_speaker = threading.Event()
-    capture = Capture(settings.audio, heard, reported)
-    player = None
-    played_at = None
-    if play is not None:
-        player = Player(
-            settings.audio, settings.speech.volume,
-            on_event=lambda report: no_speaker.set() if report.kind is Happening.LOST else None,
-        )  # fmt: skip
-        player.start()
-    capture.start()
     try:
-        if player is not None and play is not None and settled.wait(10.0) and blocks:
-            played_at = sum(map(len, blocks)) / capture.rate
-            player.play(play, SAMPLE_RATE)
-        done.wait(10.0 + seconds)
-    finally:
-        capture.stop()
-        if player is not None:
-            player.close()
-    if not blocks or no_speaker.is_set():
-        return None
-    return _Heard(np.concatenate(blocks), capture.rate, played_at)
+        found = list_devices()
+        choose(found, settings.audio.input, Direction.INPUT)
+    except DragomanError:
+        return False
+    return True
 
 
 def _stands_in(device: str | int | None) -> bool:

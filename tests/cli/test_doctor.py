@@ -231,7 +231,8 @@ def test_the_speaker_is_heard_by_the_microphone_or_it_is_told(virtual_mic):
 def test_where_an_array_hears_the_speaker_is_told_and_whether_somebody_should_talk_there():
     from device.audio.array.calibrate import chirp
     from device.audio.array.geometry import load_geometry
-    from device.cli.checks_sound import _Heard, _placed
+    from device.cli.checks_sound import _placed
+    from device.cli.recording import Heard
     from tools.simulate_room import Room, simulate
 
     geometry = load_geometry("respeaker-4mic")
@@ -243,7 +244,7 @@ def test_where_an_array_hears_the_speaker_is_told_and_whether_somebody_should_ta
         ({"looks": [{"azimuth": 80}], "exclude": [{"azimuth": 90}]}, Status.OK),
     ):
         settings = Settings.model_validate({"frontend": {"array": {"geometry": "respeaker-4mic", **array}}})
-        (told,) = _placed(settings, _Heard(sound, 16_000, 0.0), geometry, "heard")
+        (told,) = _placed(settings, Heard(sound, 16_000, 0.0), geometry, "heard")
         assert told.status is status, (array, told)
         azimuth = re.search(r"from (\d+)°", told.text)
         assert azimuth, told
@@ -333,9 +334,17 @@ def test_certificates_that_end_soon_are_told_before_they_do(tmp_path, monkeypatc
     assert findings(checks.certificates) == []
 
 
+def test_a_microphone_that_somebody_else_holds_is_told(monkeypatch):
+    monkeypatch.setattr("device.cli.checks_sound._there", lambda _settings: True)
+    monkeypatch.setattr("device.cli.checks_sound.listen", lambda *_: "the microphone 'x' refuses 1 channel: busy")
+    for check in (checks.hearing, checks.round_trip):
+        (told,) = findings(check)
+        assert (told.status, "busy" in told.text, "stop dragoman" in told.remedy) == (Status.WARNING, True, True)
+
+
 def test_silent_plays_nothing(dragoman, monkeypatch):
     monkeypatch.setattr(checks, "CHECKS", (checks.round_trip, checks.memory))
-    monkeypatch.setattr("device.cli.checks_sound._listen", lambda *_: pytest.fail("it listened"))
+    monkeypatch.setattr("device.cli.checks_sound.listen", lambda *_: pytest.fail("it listened"))
     code, out, _ = dragoman("doctor", "--silent")
     assert (code, "round trip" in out) == (0, False)
     monkeypatch.setenv("INVOCATION_ID", "0123")
