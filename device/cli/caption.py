@@ -6,19 +6,17 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, Self
 
 import click
 
 from device.cli.common import LANGUAGE, OUTPUT_FILE, FiniteRange, complain, progress, refuse_own_input, settings_from
 from device.config import DirectionSettings, Pins, Profanity, Redaction, Settings, Trigger
 from device.errors import DragomanError, UsageError
-from device.events import Error, Event, Final, Translation, UtteranceEnded
+from device.events import Error, Event
+from device.text.captioner import Captioner
 from device.text.captionfiles import CaptionFormat, LiveCaptions, write_captions
-from device.text.captions import CaptionStyle, Cue, Said, captions, fit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from device.text.captions import CaptionStyle, fit
 
 
 @click.command(short_help="Write captions of a recording, or of the microphone.")
@@ -84,13 +82,13 @@ def caption(
     style = CaptionStyle(line_length=line_length, lines=lines, reading_speed=reading_speed, shortest=shortest)
     with _Output(output) as out:
         if not live:
-            collector = Captioner(style, target, both=both)
+            collector = _Told(style, target, both=both)
             _hear_file(settings, file, collector)
             out.write(write_captions(fit(collector.cues, style), chosen))
             return int(collector.failed)
         writer = LiveCaptions(chosen)
         out.write(writer.head())
-        collector = Captioner(style, target, both=both, show=lambda cue: out.write(writer.add(cue)))
+        collector = _Told(style, target, both=both, show=lambda cue: out.write(writer.add(cue)))
         if file is None:
             _hear_microphone(settings, collector)
         else:
@@ -110,66 +108,17 @@ def _format(form: str | None, output: Path | None, default: CaptionFormat) -> Ca
         raise UsageError(f"{output.name} does not tell its format; give --format ({known})") from None
 
 
-class Captioner:
-    """Makes captions of a conversation's finals and translations.
+class _Told(Captioner):
+    """Captions, and what went wrong on the way told to whoever asked for them."""
 
-    Parameters
-    ----------
-    style
-        What a caption may be.
-    target
-        The language of the captions; the spoken one where there is none.
-    both
-        Show what was said above its translation.
-    show
-        Receives each caption as soon as its utterance is answered; without it they are kept in ``cues``.
-    """
-
-    def __init__(
-        self, style: CaptionStyle, target: str | None, *, both: bool, show: Callable[[Cue], None] | None = None
-    ) -> None:
-        self._style, self._target, self._both, self._show = style, target, both, show
-        self._final: Final | None = None
-        self._translation: Translation | None = None
-        self._shown_until = 0.0
-        self.cues: list[Cue] = []
-        self.failed = False
-        self.heard = False
-        """Whether anybody said anything."""
+    failed = False
 
     def __call__(self, event: Event) -> None:
         """Hear one event of the conversation."""
-        if isinstance(event, Final):
-            self._final, self._translation = event, None
-            self.heard = True
-        elif isinstance(event, Translation):
-            self._translation = event
-        elif isinstance(event, Error):
+        if isinstance(event, Error):
             self.failed = True
             complain(event.text)
-        elif isinstance(event, UtteranceEnded) and self._final is not None:
-            self._caption(self._final, self._translation)
-            self._final = None
-
-    def _caption(self, final: Final, translation: Translation | None) -> None:
-        said = Said(final.text, final.language, final.start, final.end, final.words)
-        if self._target is None:
-            cues = captions(said, self._style)
-        elif translation is None:
-            return  # its failure was told
-        elif self._both:
-            cues = captions(said, self._style, (translation.text, translation.language))
-        else:
-            cues = captions(Said(translation.text, translation.language, final.start, final.end), self._style)
-        if self._show is None:
-            self.cues += cues
-            return
-        for cue in fit(cues, self._style):
-            # What was written stays; a caption that comes too early for it begins later.
-            start = max(cue.start, self._shown_until)
-            shown = Cue(start, max(cue.end, start + 0.3), cue.lines, cue.language, cue.second_language, cue.second)
-            self._shown_until = shown.end
-            self._show(shown)
+        super().__call__(event)
 
 
 class _Output:
@@ -201,7 +150,7 @@ class _Output:
             self._file.close()
 
 
-def _hear_file(settings: Settings, file: Path | None, sink: Captioner) -> None:
+def _hear_file(settings: Settings, file: Path | None, sink: _Told) -> None:
     from device.audio.files import probe, read_blocks
     from device.engines.registry import Engines
     from device.events import SAMPLE_RATE
@@ -226,7 +175,7 @@ def _hear_file(settings: Settings, file: Path | None, sink: Captioner) -> None:
         complain(f"{file}: no speech was found")
 
 
-def _hear_microphone(settings: Settings, sink: Captioner) -> None:
+def _hear_microphone(settings: Settings, sink: _Told) -> None:
     from device.audio.capture import require_microphone
     from device.daemon import Daemon
 

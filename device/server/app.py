@@ -28,6 +28,7 @@ from device.server.fast import FastTranscription
 from device.server.hosts import is_known
 from device.server.kiosk import is_page, kiosk_routes
 from device.server.legacy import LegacyLanguages, LegacySocket
+from device.server.live import LiveRoom
 from device.server.openapi import description
 from device.server.options import Query, query_of
 from device.server.recognition import RecognitionSocket
@@ -72,7 +73,7 @@ def create_app(engines: Engines, settings: Settings, remote: Remote | None = Non
     settings
         Everything; of ``server`` the key and the limits.
     remote
-        The device, for the kiosk page, where the server runs in its daemon.
+        The device, for the kiosk page and live captions, where the server runs in its daemon.
 
     Raises
     ------
@@ -87,6 +88,7 @@ def create_app(engines: Engines, settings: Settings, remote: Remote | None = Non
     store = BatchStore(state_directory(settings) / "transcriptions.sqlite")
     workers = BatchWorkers(service, store)
     batch = BatchRest(service, gate, store, workers)
+    live = LiveRoom(remote)
     jobs = "/speechtotext/v3.2/transcriptions"
     routes: list[BaseRoute] = [
         *(WebSocketRoute(path, _socket(service, RecognitionSocket)) for path in RECOGNITION_PATHS),
@@ -107,6 +109,8 @@ def create_app(engines: Engines, settings: Settings, remote: Remote | None = Non
         Route(f"{jobs}/{{id}}/files/{{file}}", _answer(batch.file)),
         Route(f"{jobs}/{{id}}/files/{{file}}/content", _answer(batch.content)),
         *kiosk_routes(service, gate, remote),
+        Route("/captions/live.vtt", _answer(live.captions)),
+        Route("/captions/events", _answer(live.events)),
         WebSocketRoute("/{rest:path}", _no_socket),
         Route("/openapi.json", _description),
         Route("/healthz", _health),
@@ -116,6 +120,7 @@ def create_app(engines: Engines, settings: Settings, remote: Remote | None = Non
     app.state.service = service
     app.state.store = store
     app.state.workers = workers
+    app.state.live = live
     app.state.gate = gate
     return app
 

@@ -126,6 +126,7 @@ def _query(name: str, schema: Any = None, *, required: bool = False) -> dict[str
 _ID: Final = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
 _FILE: Final = {"name": "file", "in": "path", "required": True, "schema": _TEXT}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_LIVE: Final = [_query("to"), _query("both", {"enum": ["0", "1"]})]
 _JOBS: Final = "/speechtotext/v3.2/transcriptions"
 
 
@@ -209,6 +210,10 @@ def description() -> dict[str, Any]:
             "get": {"operationId": "getFileContent", "responses": _answers(404, _200=_json(
                 {"anyOf": [_ref("TranscriptFile"), _ref("ReportFile")]}))},
         },
+        "/captions/live.vtt": {"get": {"operationId": "followCaptions", "parameters": _LIVE, "responses": _answers(
+            400, 404, _200={"text/vtt": {"schema": _TEXT}})}},
+        "/captions/events": {"get": {"operationId": "followEvents", "parameters": _LIVE, "responses": _answers(
+            400, 404, _200={"text/event-stream": {"schema": _TEXT}})}},
         "/languages": {
             "get": {"operationId": "listLanguages", "security": [], "parameters": [_query("scope")],
                     "responses": _answers(400, _200=_json(_object((), speech={"type": "object"},

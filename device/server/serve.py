@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -53,7 +54,7 @@ class Server:
         self._sockets: list[tuple[socket.socket, tuple[Path, Path] | None]] = []
         self._servers: list[uvicorn.Server] = []
         self._thread = threading.Thread(target=self._serve, name="server", daemon=True)
-        self._stopped = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         """Take the ports and begin to serve.
@@ -76,6 +77,9 @@ class Server:
         """Close every connection and end the thread."""
         for server in self._servers:
             server.should_exit = True
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # it has just been closed
+                self._loop.call_soon_threadsafe(self.app.state.live.close)
         if self._thread.is_alive():
             self._thread.join(GRACE + 10)
         for listening, _ in self._sockets:
@@ -106,6 +110,7 @@ class Server:
         asyncio.run(self._serve_all())
 
     async def _serve_all(self) -> None:
+        self._loop = asyncio.get_running_loop()
         running = zip(self._servers, self._sockets, strict=True)
         batch = asyncio.create_task(self.app.state.workers.run())
         try:

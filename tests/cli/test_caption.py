@@ -11,10 +11,11 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from device.cli.caption import Captioner, caption
+from device.cli.caption import caption
 from device.cli.listen import listen
 from device.errors import DragomanError
 from device.events import Final, Translation, UtteranceEnded
+from device.text.captioner import Captioner
 from device.text.captions import CaptionStyle
 from tests.audio.pulse import virtual_mic
 

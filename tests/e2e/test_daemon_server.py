@@ -78,3 +78,37 @@ def test_a_second_daemon_or_server_on_one_state_folder_ends_with_a_line_that_say
         assert "Traceback" not in second.stderr
     assert httpx.get(f"http://127.0.0.1:{port}/healthz").text == "ok"
     assert daemon.state
+
+
+def test_what_is_said_to_the_device_is_read_along_over_http(start_here, port, listener, virtual_mic, recordings):
+    spoken, said = next(clip for clip in recordings.clips("en") if clip[0].stem == "quick_brown_fox")
+    start_here()
+    listener.wait(lambda messages: any(m.topic.endswith("/state") and m.json["state"] == "idle" for m in messages))
+    base = f"http://127.0.0.1:{port}/captions"
+    with (
+        httpx.stream("GET", f"{base}/live.vtt?to=pt", timeout=60) as captions,
+        httpx.stream("GET", f"{base}/events?to=pt", timeout=60) as happenings,
+    ):
+        mock_press(17)
+        listening(listener)
+        virtual_mic.play(spoken)
+        mock_release(17)
+        seen = []
+        for line in captions.iter_lines():
+            seen.append(line)
+            if "raposa" in line:
+                break
+        names, texts = [], {}
+        for line in happenings.iter_lines():
+            kind, _, value = line.partition(": ")
+            if kind == "event":
+                names.append(value)
+            elif kind == "data":
+                texts[names[-1]] = json.loads(value)
+            if names[-1:] == ["caption"] and kind == "data":
+                break
+    assert seen[0] == "WEBVTT"
+    assert any("-->" in line for line in seen)
+    assert names.index("partial") < names.index("final") < names.index("translation") < names.index("caption")
+    assert word_errors(said, texts["final"]["text"]) <= 0.2
+    assert "raposa" in texts["translation"]["text"]
