@@ -70,6 +70,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a hundred sentences and two recordings")
     parser.add_argument("--sentences", type=int, help="only so many sentences of the corpus")
     parser.add_argument("--corpus", type=Path, help="folder of parallel text, a file a language [beside the checkout]")
+    parser.add_argument("--only", action="append", metavar="PART", help="measure this part, and keep what is written")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     console = Console(highlight=False, width=110)
@@ -77,33 +78,41 @@ def main() -> int:
     sets = tomllib.loads(SETS.read_text(encoding="utf-8"))
     corpus = options.corpus or find_corpus(Path.cwd())
     began = time.monotonic()
-    result: dict[str, Any] = {
-        "fluency": measure_fluency(sets["fluency"], corpus, limit),
-        "fluency_annotated": measure_annotated(sets["annotated"]),
-        "numbers": measure_numbers(sets["numbers"]),
-        "profanity": measure_profanity(sets["profanity"], corpus, limit),
-        "phrases": measure_phrases(sets["phrases"], corpus, limit),
-        "names": measure_names(sets["names"]),
-        "redaction_false_hits": measure_redaction(corpus, limit),
-        "targets": TARGETS,
+    result: dict[str, Any] = {}
+    if options.only and options.output.is_file():
+        result = json.loads(options.output.read_text(encoding="utf-8"))
+    quick = options.quick
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
+        "fluency": lambda: measure_fluency(sets["fluency"], corpus, limit),
+        "fluency_annotated": lambda: measure_annotated(sets["annotated"]),
+        "numbers": lambda: measure_numbers(sets["numbers"]),
+        "profanity": lambda: measure_profanity(sets["profanity"], corpus, limit),
+        "phrases": lambda: measure_phrases(sets["phrases"], corpus, limit),
+        "names": lambda: measure_names(sets["names"]),
+        "redaction_false_hits": lambda: measure_redaction(corpus, limit),
     }
     try:
         with Engines.open(Settings()) as engines:
             recordings = open_store(Settings()).path("recordings")
-            result["writing"] = measure_writing(recordings, corpus)
-            result["listening"] = measure_listening(engines, sets["phrases"]["spoken"], recordings, quick=options.quick)
-            result["partials"] = measure_partials(engines, recordings, 2 if options.quick else 8)
-            result["captions"] = measure_captions(engines, recordings, 3 if options.quick else 8)
-            if corpus is not None:
-                result["translation"] = measure_translation(engines, corpus, limit)
-            result["milliseconds"] = measure_speed(engines)
+            measures |= {
+                "writing": lambda: measure_writing(recordings, corpus),
+                "listening": lambda: measure_listening(engines, sets["phrases"]["spoken"], recordings, quick=quick),
+                "partials": lambda: measure_partials(engines, recordings, 2 if quick else 8),
+                "captions": lambda: measure_captions(engines, recordings, 3 if quick else 8),
+                "translation": lambda: measure_translation(engines, corpus, limit) if corpus else {},
+                "milliseconds": lambda: measure_speed(engines),
+            }
+            wanted = options.only or list(measures)
+            if unknown := set(wanted) - set(measures):
+                parser.error(f"there is no part {', '.join(sorted(unknown))}; known: {', '.join(measures)}")
+            for name in wanted:
+                result[name] = measures[name]()
+                console.print(_table(name, result[name]))
     except DragomanError as error:
         console.print(f"bench-text: {error}")
         return 1
+    result["targets"] = TARGETS
     result["seconds"] = round(time.monotonic() - began, 1)
-    for name, rows in result.items():
-        if isinstance(rows, dict) and name != "targets":
-            console.print(_table(name, rows))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     console.print(f"[dim]written to {options.output} after {result['seconds']:.0f} s[/dim]")

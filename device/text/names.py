@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, resources
 from typing import Any, Final
 
-from device.text.rules import LANGUAGES, words
+from device.text.rules import LANGUAGES, fluency, tables, words
 
 _LOCALES: Final = (
     "en_US", "en_GB", "en_IE", "en_IN", "pt_PT", "pt_BR", "es_ES", "es_MX", "es_CO", "fr_FR", "fr_CH", "de_DE", "de_AT",
@@ -27,6 +28,10 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")  # noqa: RUF001
 _LINKS: Final = words("de da do dos das del della di du van von der den la le bin ibn al ter zu")
 _ENDED: Final = re.compile(r"[.!?…:。！？\n\"“«„¿¡]\s*$")  # noqa: RUF001
 _OWNER: Final = re.compile(r"['’]s$")  # noqa: RUF001
+_COUNTRIES: Final = {"en": "en_US", "pt": "pt_BR", "es": "es_ES", "fr": "fr_FR", "de": "de_DE", "it": "it_IT"}
+_COUNTRIES_OF_A_NAME: Final = 3
+_SHORTEST_SMALL: Final = 3
+"""Letters of a word without a capital that is too short to be believed."""
 _LONGEST: Final = 6
 """Words of the longest name."""
 _FIRST: Final = 2
@@ -231,6 +236,45 @@ def _lists() -> tuple[frozenset[str], frozenset[str]]:
 def _lists_of(language: str) -> frozenset[str]:
     """Return the given names of the countries where ``language`` is spoken."""
     return frozenset(name for locale in _LOCALES if locale.startswith(language) for name in _given(locale))
+
+
+def surnames() -> frozenset[str]:
+    """Return surnames of many countries, small and without accents."""
+    return _lists()[1]
+
+
+def is_given_name(word: str, language: str) -> bool:
+    """Whether a word can hardly be anything but a given name, even where it is written small."""
+    if word.endswith(("à", "á")):
+        return False  # "sarà" is no Sara
+    key = _key(word)
+    return len(key) > _SHORTEST_SMALL and key in _well_known() and key not in _ambiguous(language)
+
+
+@cache
+def _well_known() -> frozenset[str]:
+    """Return given names of several countries: others are too often words of one language."""
+    counts = Counter(name for locale in _LOCALES for name in _given(locale))
+    return frozenset(name for name, count in counts.items() if count >= _COUNTRIES_OF_A_NAME)
+
+
+@cache
+def _ambiguous(language: str) -> frozenset[str]:
+    rules = _rules(language if language in LANGUAGES else "en")
+    said = fluency(language)
+    listed = frozenset(map(_key, str(tables(language).get("writing", {}).get("common", "")).split()))
+    spoken = frozenset(map(_key, said.small | said.doubled | said.digits)) if said else frozenset()
+    return rules.words | rules.ordinary | rules.before | rules.after | rules.titles | listed | spoken
+
+
+@cache
+def countries(language: str) -> frozenset[str]:
+    """Return countries whose name in ``language`` is one word, small."""
+    locale = _COUNTRIES.get(language)
+    if locale is None:
+        return frozenset()
+    listed = import_module(f"faker.providers.address.{locale}").Provider.countries
+    return frozenset(str(name).lower() for name in listed if " " not in str(name) and len(str(name)) > _SHORTEST_SMALL)
 
 
 @cache

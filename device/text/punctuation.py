@@ -1,7 +1,8 @@
 """Gives capitals and marks to text that has none, as some recognisers write it ("WHERE ARE YOU").
 
 Rules only: a capital and a full stop or question mark for every utterance, capitals for the words that always have
-one, a comma before a contrast. German nouns stay small, and an utterance of several sentences stays one.
+one (names of countries and people by Faker's lists), a comma before a contrast and behind a connecting adverb. Of
+German nouns only those get a capital whose ending tells, and an utterance of several sentences stays one.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import re
 from functools import cache
 from typing import Final
 
-from device.text.rules import primary, tables, words
+from device.text.names import countries, is_given_name, surnames
+from device.text.rules import fluency, primary, tables, words
 
 _MARKS: Final = re.compile(r"[.!?,;:…。！？،؟]")  # noqa: RUF001
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")  # noqa: RUF001
 _ENDED: Final = re.compile(r"[.!?…。！？؟][\"'”’)\]»]*\s*$")  # noqa: RUF001
+_OWNER: Final = re.compile(r"['’]s$")  # noqa: RUF001
+_LINKS: Final = words("de do da del della of")
+_SHORTEST_NOUN: Final = 5
 _EITHER_SIDE: Final = 3
 """Words on both sides of a comma that is put in."""
 
@@ -47,15 +52,41 @@ def punctuate(text: str, language: str) -> str:
 
 def capitalise(text: str, language: str) -> str:
     """Return small text with a capital at its beginning and on the words that always have one."""
-    rules = _rules(primary(language))
+    tag = primary(language)
+    rules = _rules(tag)
     if rules is not None:
-        text = _WORD.sub(lambda m: _capital(m[0]) if m[0].lower() in rules.capitals else m[0], text)
+        named = False  # the word before is a given name: what follows may be its surname
+
+        def write(match: re.Match[str]) -> str:
+            nonlocal named
+            word = match[0].lower()
+            core = _OWNER.sub("", word)
+            surname = named and core in surnames() and core not in rules.small
+            named = is_given_name(core, tag)
+            noun = len(core) > _SHORTEST_NOUN and core.endswith(rules.noun_endings)
+            return _capital(match[0]) if surname or named or noun or core in rules.capitals else match[0]
+
+        text = _WORD.sub(write, text)
+        if rules.proper is not None:
+            text = rules.proper.sub(lambda m: " ".join(map(_proper_word, m[0].split())), text)
     return _first_capital(text)
 
 
+def _proper_word(word: str) -> str:
+    return word if word in _LINKS else "-".join(map(_capital, word.split("-")))
+
+
 class _Rules:
-    def __init__(self, table: dict[str, object]) -> None:
-        self.capitals = words(str(table["capitals"]))
+    def __init__(self, language: str, table: dict[str, object]) -> None:
+        self.capitals = words(str(table["capitals"])) | countries(language)
+        spoken = fluency(language)
+        self.small = spoken.small if spoken else frozenset()
+        self.noun_endings = tuple(str(table.get("noun_endings", "")).split())
+        proper, starters = table.get("proper", []), table.get("starters", [])
+        assert isinstance(proper, list)
+        assert isinstance(starters, list)
+        self.proper = _any_of(proper)
+        self.starters = _any_of(starters, r"^(?:{}) (?=\w+ \w+ \w+)")
         self.questions = words(str(table["questions"]))
         starts, others = table.get("question_starts", []), table.get("not_questions", [])
         assert isinstance(starts, list)
@@ -69,7 +100,11 @@ class _Rules:
 @cache
 def _rules(language: str) -> _Rules | None:
     table = tables(language).get("writing")
-    return None if table is None else _Rules(table)
+    return None if table is None else _Rules(language, table)
+
+
+def _any_of(phrases: list[str], pattern: str = r"(?<!\w)(?:{})(?!\w)") -> re.Pattern[str] | None:
+    return re.compile(pattern.format("|".join(map(re.escape, phrases))), re.IGNORECASE) if phrases else None
 
 
 def _asks(text: str, rules: _Rules) -> bool:
@@ -83,6 +118,8 @@ def _asks(text: str, rules: _Rules) -> bool:
 
 
 def _with_commas(text: str, rules: _Rules) -> str:
+    if rules.starters is not None:
+        text = rules.starters.sub(lambda m: f"{m[0].rstrip()}, ", text)
     out, start = "", 0
     for match in rules.comma.finditer(text):
         if len(text[start : match.start()].split()) >= _EITHER_SIDE and len(text[match.end() :].split()) > _EITHER_SIDE:

@@ -81,3 +81,19 @@ def test_any_text_is_survived(text, language):
 def test_joiners_that_scripts_and_emoji_need_are_kept():
     for text in ("👩\u200d🚀 می\u200cروم", "\u200fשלום\u200e abc"):  # noqa: RUF001
         assert clean_characters(text) == text
+
+
+@pytest.mark.parametrize(
+    ("language", "heard", "shown"),
+    [
+        ("en", "however anna smith moved from the united states to france with her nurse",
+         "However, Anna Smith moved from the United States to France with her nurse."),
+        ("en", "will you mark the date in may or wait till summer", "Will you mark the date in may or wait till summer?"),
+        ("pt", "no entanto a maria silva mora no reino unido", "No entanto, a Maria Silva mora no Reino Unido."),
+        ("es", "quiero que sean las tres y que mira el campo", "Quiero que sean las tres y que mira el campo."),
+        ("de", "die regierung der vereinigten staaten sucht freundschaft", "Die Regierung der Vereinigten Staaten sucht Freundschaft."),
+        ("it", "sarà una bella giornata", "Sarà una bella giornata."),
+    ],
+)  # fmt: skip
+def test_names_of_countries_and_people_get_their_capitals_and_other_words_none(language, heard, shown):
+    assert display(heard, language, ALL) == shown
