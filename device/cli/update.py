@@ -196,7 +196,7 @@ def _best(ctx: click.Context, source: str | None, *, force: bool = False) -> tup
     from device.update.source import candidates, look
     from device.update.updater import Updater
 
-    updater = Updater(_home(ctx), Health(1.0))
+    updater = Updater(_home(ctx), Health(1.0), lambda _line: None)
     keys = _keys(settings_from(ctx))
     best: dict[str, _Offer] = {}
     reasons: dict[str, str] = {}

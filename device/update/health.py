@@ -19,6 +19,8 @@ USER, GROUPS = "dragoman", ("audio", "gpio", "spi", "i2c")
 STATE = Path("/var/lib/dragoman")
 BOOTED = Path("/run/systemd/system")
 """Is there while systemd runs the machine (sd_booted(3))."""
+LONGEST = 400
+"""Characters of what the doctor says that are passed on."""
 STEADY = 20.0
 """Seconds that the service must stay up after it said that it is ready."""
 
@@ -67,7 +69,8 @@ class Health:
         except DragomanError as error:
             return str(error)
         if worse := sorted(set(now) - set(before)):
-            return f"the health check finds what was not so before: {'; '.join(now[check] for check in worse)}"
+            found = "; ".join(now[check].replace(f"{code}/", "") for check in worse)
+            return f"the health check finds what was not so before: {found[:LONGEST]}"
         return None
 
     def problems(self, code: Path, models: Path) -> dict[str, str]:

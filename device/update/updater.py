@@ -6,7 +6,6 @@ what was on trial is checked again, and what failed or could not be decided in `
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import shutil
@@ -37,8 +36,6 @@ from device.update.manifest import NAME, Entry, Manifest, read
 from device.update.minisign import PublicKey
 from device.update.units import Units
 
-log = logging.getLogger(__name__)
-
 TRIES = 3
 """Starts of the machine within which a trial must be decided."""
 PULL = 3600.0
@@ -66,9 +63,7 @@ class Updater:
         The folders of the service manager.
     """
 
-    def __init__(
-        self, home: Home, health: Health, say: Callable[[str], None] = log.info, units: Units | None = None
-    ) -> None:
+    def __init__(self, home: Home, health: Health, say: Callable[[str], None], units: Units | None = None) -> None:
         self.home, self.health, self._say = home, health, say
         self._units = units or Units()
 
@@ -311,7 +306,6 @@ class Updater:
     def _take_back(self, pending: Pending, fault: str) -> None:
         """Run the good one again."""
         home = self.home
-        log.error("%s: %s; the version before runs again", pending.was, fault)
         state = home.state()
         if not pending.is_rollback:
             state.failed = [*state.failed[-19:], pending.serial]
@@ -320,7 +314,7 @@ class Updater:
         assert good is not None
         self._switch(good)
         if again := self.health.restart():
-            log.error("the version before: %s", again)
+            self._say(f"the version before: {again}")
         home.set_pending(None)
         home.prune()
 
@@ -360,7 +354,10 @@ class Updater:
 
 def title(manifest: Manifest) -> str:
     """Return what people call a release."""
-    return f"{'' if manifest.code else 'models '}{manifest.version} ({manifest.serial})"
+    serial = str(manifest.serial)
+    return (
+        f"{'' if manifest.code else 'models '}{manifest.version}{'' if serial in manifest.version else f' ({serial})'}"
+    )
 
 
 def _arrange(entries: Mapping[str, Entry], blobs: Path, folder: Path) -> Path:

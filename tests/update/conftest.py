@@ -1,10 +1,23 @@
 """A device with version 1 installed, and versions to update it to."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.update.support import Device, Signer, write_bundle, write_tree
+
+
+@pytest.fixture
+def tmp_path(tmp_path):
+    """In memory where that can be: each update forces everything to the disk, which others use too."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="dragoman-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
