@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
@@ -42,36 +42,46 @@ def find() -> str:
     raise BrowserError(f"no Chromium is installed, and none can be: {reason[-1]}")
 
 
-@contextmanager
-def browser(recording: Path | None = None, *, microphone: bool = True) -> Iterator[Browser]:
-    """Run a headless Chromium.
+Launch = Callable[..., Browser]
 
-    Parameters
-    ----------
-    recording
-        What its microphone hears, once, from the moment on when a page opens it; without one a beep.
-    microphone
-        Whether pages get a microphone without anybody being asked; else they are refused.
+
+@contextmanager
+def browsers() -> Iterator[Launch]:
+    """Give a function that starts a headless Chromium, as often as it is called (see `_launch`).
 
     Raises
     ------
     BrowserError
-        It cannot be had, or does not start.
+        It cannot be had, or, from the function, does not start.
+    """
+    path = find()
+    with sync_playwright() as playwright, ExitStack() as running:
+
+        def launch(recording: Path | None = None, *, microphone: bool = True) -> Browser:
+            made = _launch(playwright, path, recording, microphone)
+            running.callback(made.close)
+            return made
+
+        yield launch
+
+
+def _launch(playwright: Playwright, path: str, recording: Path | None, microphone: bool) -> Browser:
+    """Start one.
+
+    Parameters
+    ----------
+    playwright, path
+        The driver and the program.
+    recording
+        What its microphone hears, once, from the moment on when a page opens it; without one a beep.
+    microphone
+        Whether pages get a microphone without anybody being asked; else they are refused.
     """
     flags = ["--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
-    flags.append("--use-fake-ui-for-media-stream" if microphone else "--deny-permission-prompts")
+    if microphone:
+        flags.append("--use-fake-ui-for-media-stream")
     if recording is not None:
         flags.append(f"--use-file-for-fake-audio-capture={recording}%noloop")
-    path = find()
-    with sync_playwright() as playwright:
-        running = _launch(playwright, path, flags)
-        try:
-            yield running
-        finally:
-            running.close()
-
-
-def _launch(playwright: Playwright, path: str, flags: list[str]) -> Browser:
     try:
         return playwright.chromium.launch(executable_path=path, args=flags)
     except Error as error:

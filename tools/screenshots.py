@@ -3,7 +3,7 @@
     python -m tools.screenshots [FOLDER]
 
 Each picture is of a conversation that is really held while it is taken; the pictures are as small as 128 colours make
-them. They need PNG's readers only, and nothing from elsewhere.
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from device.config import load_settings
 from device.engines.registry import Engines
 from device.modelstore.store import ModelStore
 from device.server.serve import Server
-from tools.browser import browser
+from tools.browser import browsers
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "kiosk"
 CLIP = "audioeval/audio/en/quick_brown_fox.wav"
@@ -126,10 +126,10 @@ def main() -> None:
     recording = ModelStore().path("recordings") / CLIP
     with tempfile.TemporaryDirectory() as state:
         chosen = load_settings(None, {"state_directory": state, "server.port": 0})
-        with Engines.open(chosen) as engines, Server(engines, chosen) as server:
+        with Engines.open(chosen) as engines, Server(engines, chosen) as server, browsers() as launch:
+            running = launch(recording)
             for scene in SCENES:
-                with browser(recording) as running:
-                    path = take(scene, running, server.addresses[0], folder)
+                path = take(scene, running, server.addresses[0], folder)
                 print(f"{path.name}: {scene.size[0]} by {scene.size[1]}, {path.stat().st_size // 1024} KiB")
 
 
