@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from device.cli.common import json_option, print_json, settings_from
+from device.engines import mt_apertium
 from device.errors import DragomanError, UsageError
 from device.modelstore.choice import configured_models, models_for
 from device.modelstore.files import human
@@ -49,12 +50,27 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> None:
         if everything or as_json or model.verified or states[model.id] != "available"
     ]
     shown.sort(key=lambda model: (model.task, model.id))
+    pairs = mt_apertium.installed_pairs()
     if as_json:
         for model in shown:
             print_json(_as_dict(store, model, states[model.id]))
+        for pair in pairs:
+            print_json(_as_dict(store, pair, "installed") | {"path": str(pair.options["mode"])})
+        for pair_id in _missing_pairs(pairs):
+            package = mt_apertium.package_of(pair_id)
+            print_json({"id": pair_id, "task": "mt", "engine": "apertium", "state": "available", "package": package})
         return
     _print_table([("MODEL", "LANGUAGE", "SIZE", "LICENCE", "STATE"), *(_row(m, states[m.id]) for m in shown)])
     click.echo(f"\n{store.directory}")
+    if pairs or everything:
+        click.echo("\nApertium, rules for close languages, from the system's packages")
+        rows = [(pair.id, _languages(pair), pair.licence, "installed") for pair in pairs]
+        if everything:
+            rows += [
+                (pair_id, pair_id.removeprefix(mt_apertium.PREFIX).replace("-", " → "), mt_apertium.LICENCE,
+                 f"apt install {mt_apertium.package_of(pair_id)}") for pair_id in _missing_pairs(pairs)
+            ]  # fmt: skip
+        _print_table(rows)
     if hidden := len(store.catalogue) - len(shown):
         click.echo(f"{hidden} more that are not verified yet: dragoman models list --all")
 
@@ -80,6 +96,7 @@ def pull(
     A pull that was interrupted goes on where it stopped.
     """
     store = _store(ctx)
+    _refuse_pairs(ids)
     wanted = list(ids)
     for pair in pairs:
         wanted += [model.id for model in models_for(store.catalogue, *_pair(pair))]
@@ -164,6 +181,7 @@ def import_(ctx: click.Context, folder: Path, as_json: bool) -> None:
 def remove(ctx: click.Context, ids: tuple[str, ...], as_json: bool) -> None:
     """Delete models and what was pinned about them."""
     store = _store(ctx)
+    _refuse_pairs(ids)
     unknown = [model_id for model_id in ids if not (store.directory / store.catalogue[model_id].id).exists()]
     if unknown:
         raise DragomanError(f"{', '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} not installed")
@@ -174,6 +192,19 @@ def remove(ctx: click.Context, ids: tuple[str, ...], as_json: bool) -> None:
             print_json({"id": model_id, "freed": freed})
         else:
             click.echo(f"{model_id}: removed, {human(freed)} freed")
+
+
+def _missing_pairs(installed: Sequence[Model]) -> list[str]:
+    """Return the pairs that a package would bring, by id."""
+    known = {f"{mt_apertium.PREFIX}{pair}" for pairs in mt_apertium.PACKAGES.values() for pair in pairs}
+    return sorted(known - {model.id for model in installed})
+
+
+def _refuse_pairs(ids: Iterable[str]) -> None:
+    """Say where Apertium's pairs come from: not from the catalogue."""
+    for model_id in ids:
+        if package := mt_apertium.package_of(model_id):
+            raise UsageError(f"{model_id} is one of the system's packages: apt install {package}")
 
 
 def _store(ctx: click.Context) -> ModelStore:

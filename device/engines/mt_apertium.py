@@ -46,13 +46,36 @@ _TAGS: Final = {
     "ukr": "uk", "bel": "be", "pol": "pl", "deu": "de", "nld": "nl", "cym": "cy", "bre": "br",
 }  # fmt: skip
 """BCP-47 tags of the names that newer packages use."""
+PACKAGES: Final = {
+    "apertium-es-pt": ("es-pt", "pt-es"),
+    "apertium-spa-cat": ("es-ca", "ca-es"),
+    "apertium-es-gl": ("es-gl", "gl-es"),
+    "apertium-pt-gl": ("pt-gl", "gl-pt"),
+    "apertium-por-cat": ("pt-ca", "ca-pt"),
+    "apertium-fra-cat": ("fr-ca", "ca-fr"),
+    "apertium-cat-ita": ("ca-it", "it-ca"),
+    "apertium-spa-ita": ("es-it", "it-es"),
+    "apertium-spa-arg": ("es-an", "an-es"),
+    "apertium-spa-ast": ("es-ast", "ast-es"),
+    "apertium-swe-dan": ("sv-da", "da-sv"),
+    "apertium-nno-nob": ("nb-nn", "nn-nb"),
+    "apertium-rus-ukr": ("ru-uk", "uk-ru"),
+    "apertium-afr-nld": ("af-nl", "nl-af"),
+}
+"""Debian's packages for close languages, by the pairs that they translate."""
 _SPECIAL: Final = re.compile(r"[\\^$/<>{}@\[\]]")
 _ACRONYM: Final = re.compile(r"(?<!\w)[^\W\d_a-zà-ÿ]{3,12}(?!\w)")
 _ESCAPED: Final = re.compile(r"\\(.)")
 _LIMIT: Final = 400
 _PATIENCE: Final = 20.0
 """Seconds after which a pipeline that does not answer is given up."""
-_LICENCE: Final = "GPL-2.0-or-later"
+LICENCE: Final = "GPL-2.0-or-later"
+
+
+def package_of(model_id: str) -> str | None:
+    """Return the Debian package that brings a pair such as ``apertium-pt-es``, where one is known."""
+    pair = model_id.removeprefix(PREFIX)
+    return next((package for package, pairs in PACKAGES.items() if pair in pairs), None)
 
 
 @cache
@@ -77,7 +100,7 @@ def installed_pairs(modes: Path = MODES) -> tuple[Model, ...]:
             found.append(
                 Model(
                     id=f"{PREFIX}{source}-{target.lower()}", task="mt", engine="apertium",
-                    name=f"Apertium, {source} to {target}", licence=_LICENCE, homepage="https://www.apertium.org",
+                    name=f"Apertium, {source} to {target}", licence=LICENCE, homepage="https://www.apertium.org",
                     source=source, target=target, quality=QUALITY, verified=True, options={"mode": str(file)},
                 )
             )  # fmt: skip

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from device import cli
+from device.engines import mt_apertium
 from tests.modelstore.support import file, model, random_bytes, write_catalogue
 
 DATA = random_bytes(100_000)
@@ -142,3 +143,30 @@ def test_a_failure_exits_with_1_and_one_line(run, place):
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith("dragoman: vad-own: own.onnx cannot be fetched (")
     assert "Traceback" not in err
+
+
+def test_pairs_of_the_system_s_packages_are_listed_with_how_to_get_them(run, monkeypatch, tmp_path):
+    pair = mt_apertium.Model(
+        id="apertium-pt-es", task="mt", engine="apertium", name="Apertium, pt to es", licence="GPL-2.0-or-later",
+        homepage="", source="pt", target="es", verified=True, options={"mode": str(tmp_path / "pt-es.mode")},
+    )  # fmt: skip
+    monkeypatch.setattr(mt_apertium, "installed_pairs", lambda: (pair,))
+    code, out, _ = run("list")
+    assert code == 0
+    assert next(line for line in out.splitlines() if line.startswith("apertium-pt-es ")).endswith("installed")
+    assert "apertium-es-gl" not in out
+    _, out, _ = run("list", "--all")
+    assert next(line for line in out.splitlines() if line.startswith("apertium-es-gl ")).endswith(
+        "install apertium-es-gl"
+    )
+    _, out, _ = run("list", "--json")
+    states = {entry["id"]: entry["state"] for entry in map(json.loads, out.splitlines())}
+    assert (states["apertium-pt-es"], states["apertium-es-ca"]) == ("installed", "available")
+    code, _, err = run("pull", "apertium-es-ca")
+    assert code == 2
+    assert "apt install apertium-spa-cat" in err
+
+
+def test_without_such_packages_a_plain_list_does_not_mention_them(run, monkeypatch):
+    monkeypatch.setattr(mt_apertium, "installed_pairs", lambda: ())
+    assert "Apertium" not in run("list")[1]
