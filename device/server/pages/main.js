@@ -111,7 +111,7 @@ class Kiosk {
       if (turn.here) {
         this.microphone.begin((pcm, level) => { this.connection.send(pcm); this.halves[side].level(level); });
       }
-      turn.phase = "talking";
+      turn.phase = turn.here ? "talking" : "asked"; // the device says when it listens
       turn.longest = setTimeout(() => { this.halves[side].talk.reset(); void this.release(side); }, this.welcome.longest_turn * 1000);
       this.refresh();
     } catch (error) {
@@ -254,6 +254,7 @@ class Kiosk {
       speech_started: () => this.#began(body), partial: () => this.#heard(body, false), final: () => this.#heard(body, true),
       translation_partial: () => this.#translated(body, false), translation: () => this.#translated(body, true),
       utterance_ended: () => this.#ended(body), nothing: () => this.#nothing(), error: () => this.#failed(body),
+      listening: () => { if (this.turn?.phase === "asked") this.turn.phase = "talking"; },
       translated: () => this.#typedTranslated(body), refused: () => this.#refused(body), invitation: () => this.invitation.show(body),
     };
     handlers[body.type]?.();
