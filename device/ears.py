@@ -19,7 +19,9 @@ from device.events import SAMPLE_RATE, Samples
 from device.utterance import FRAME
 
 FULL_DUPLEX_DB = 15.0
-"""Echo reduction from which the device can listen while it speaks."""
+"""Echo reduction from which the device can listen while it speaks …"""
+HALF_DUPLEX_DB = 10.0
+"""… and below which it no longer can: lower, so that nobody who talks is cut off and on."""
 
 
 class Ears:
@@ -58,6 +60,7 @@ class Ears:
         self._vad = engines.vad(endpoint) if learns else None
         self._rest = np.zeros(0, np.float32)
         self._frontend: Frontend | None = None
+        self._full_duplex = False
         self._resampler: Resampler | None = None
         self._reference = PlaybackReference() if settings.echo.enabled else None
 
@@ -69,7 +72,7 @@ class Ears:
     @property
     def full_duplex(self) -> bool:
         """Whether the device's own voice is removed well enough to listen while it speaks."""
-        return self._frontend is not None and self._frontend.echo_reduction_db >= FULL_DUPLEX_DB
+        return self._full_duplex
 
     def open(self, report: AudioReport) -> None:
         """Take note of a device that was found: its rate and channels hold from here on."""
@@ -89,6 +92,8 @@ class Ears:
             return
         playback = self._reference.take(len(block)) if self._reference is not None else None
         output = frontend.process(block, playback)
+        needed = HALF_DUPLEX_DB if self._full_duplex else FULL_DUPLEX_DB
+        self._full_duplex = frontend.echo_reduction_db >= needed
         for alert in output.alerts:
             self._alert(f"microphone-{alert.channel}-{alert.fault}", alert.text if alert.active else None)
         if len(output.samples):

@@ -188,6 +188,14 @@ class VirtualMicrophone:
         self._clients.append(process)
         return process
 
+    def let_hear_speaker(self) -> None:
+        """Let the microphones hear what the speaker says from here on, as in a room: its echo."""
+        # No adjustment of rates: both sinks run by the same clock.
+        self._pactl(
+            "load-module", "module-loopback", f"source={SPEAKER_SINK}.monitor", f"sink={MIC_SINK}",
+            "latency_msec=60", "adjust_time=0", "source_dont_move=1", "sink_dont_move=1",
+        )  # fmt: skip
+
     def finish(self, process: subprocess.Popen[bytes]) -> None:
         """End a recording so that its file is whole."""
         process.terminate()

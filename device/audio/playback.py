@@ -2,8 +2,9 @@
 
 The output stream stays open between the utterances of a conversation and is fed silence, so that the first sample
 waits for no device to wake up. Where nobody talks it rests, which saves a few percent of a core and the room an
-amplifier's hiss; `Player.prime` wakes it as soon as somebody begins to talk. Stand-ins that keep the same time need no
-device: ``null`` says nothing, ``file:PATH`` writes WAV.
+amplifier's hiss; `Player.prime` wakes it as soon as somebody begins to talk. With a tap it never rests: opened again, a
+device has another delay, and an echo canceller would have to learn the echo's path anew. Stand-ins that keep the same
+time need no device: ``null`` says nothing, ``file:PATH`` writes WAV.
 """
 
 from __future__ import annotations
@@ -264,7 +265,7 @@ class Player:
                 self._resting = now - self._needed > REST_AFTER
             if not self._resting and now >= self._next_try:
                 self._open_output()
-        elif now - self._needed > REST_AFTER and not self.playing:
+        elif self._tap is None and now - self._needed > REST_AFTER and not self.playing:
             self._shut_output()
             self._resting = True
         elif reason := self._failure(output):

@@ -167,6 +167,22 @@ def test_a_quiet_speaker_rests_and_wakes_to_speak(tmp_path, playing, watch, monk
     assert [report.kind for report in watch.reports] == [Happening.FOUND]
 
 
+def test_a_speaker_with_a_tap_never_rests(watch, monkeypatch):
+    monkeypatch.setattr(module, "REST_AFTER", 0.05)
+    tapped = threading.Semaphore(0)
+    player = Player(
+        AudioSettings(output="null"), on_event=watch.on_report, tap=lambda _samples, _rate: tapped.release()
+    )
+    player.start()
+    try:
+        watch.until_reported(Happening.FOUND)
+        for _ in range(50):  # a second, many times what another speaker rests after
+            assert tapped.acquire(timeout=60)
+        assert not player._resting
+    finally:
+        player.close()
+
+
 def test_an_unwritable_file_is_reported(tmp_path, playing, watch):
     playing(f"file:{tmp_path / 'missing' / 'said.wav'}")
     assert "cannot be written" in watch.until_reported(Happening.LOST).text

@@ -17,8 +17,9 @@ from tests.audio.pulse import virtual_mic  # noqa: F401
 from tests.support.mqtt_listener import Listener
 from tools.local_broker import LocalBroker
 
-# What takes minutes is run by `make test-appliance`; the settings refuse variables that they do not know.
-collect_ignore = [] if os.environ.pop("DRAGOMAN_TEST_APPLIANCE", "") else ["test_faults.py"]
+# What takes minutes, or needs a machine that keeps time, is run by `make test-appliance`; the settings refuse variables
+# that they do not know.
+collect_ignore = [] if os.environ.pop("DRAGOMAN_TEST_APPLIANCE", "") else ["test_faults.py", "test_barge_in.py"]
 
 DEVICE = "bench"
 MODELS = ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "tts-piper-pt-faber", "vad-silero")

@@ -6,8 +6,7 @@ so it suits half duplex. For barge-in there is the adaptive filter of ``echo_kal
 
 from __future__ import annotations
 
-from device.audio.stages.echo import Playback, Reduction
-from device.audio.stages.framed import Framed
+from device.audio.stages.echo import EchoCanceller
 from device.audio.stages.webrtc import library
 from device.events import SAMPLE_RATE, Samples
 
@@ -15,8 +14,8 @@ _DELAY = 128
 """Samples that AEC3 holds back at 16 kHz: two of its blocks; measured."""
 
 
-class WebRtcEchoCanceller:
-    """An ``EchoCanceller``; estimates the echo's delay by itself.
+class WebRtcEchoCanceller(EchoCanceller):
+    """Estimates the echo's delay by itself; its path is learnt anew after a reset.
 
     Raises
     ------
@@ -24,43 +23,14 @@ class WebRtcEchoCanceller:
         The library is not installed.
     """
 
-    name = "echo"
-
     def __init__(self) -> None:
         self._native = library().EchoCanceller(sample_rate=SAMPLE_RATE, num_channels=1)
-        self._framed = Framed(self._frame, 2, _DELAY)
-        self._reduction = Reduction()
-        self.latency = self._framed.latency
-        self.frame = self._framed.frame
-        self._playback = Playback()
-
-    @property
-    def reduction_db(self) -> float:
-        """How far the echo has been lowered of late."""
-        return self._reduction.decibels
-
-    def speech(self, active: bool) -> None:
-        """Take the verdict of the voice activity detector."""
-        self._reduction.speech(active)
-
-    def played(self, samples: Samples) -> None:
-        """Take what was played while the next samples were captured."""
-        self._playback.add(samples)
-
-    def process(self, samples: Samples) -> Samples:
-        """Take a block of the capture and return what can be given out."""
-        return self._framed.process(samples, self._playback.take(len(samples)))
-
-    def flush(self) -> Samples:
-        """Return what is held back."""
-        self._playback.clear()
-        return self._framed.flush()
+        super().__init__(_DELAY)
 
     def reset(self) -> None:
-        """Begin a new stream; the echo's path is learnt anew."""
+        """Begin a new stream."""
+        super().reset()
         self._native.reset()
-        self._framed.reset()
-        self._playback.clear()
 
     def _frame(self, captured: Samples, played: Samples) -> Samples:
         left: Samples = self._native.process(captured, played)

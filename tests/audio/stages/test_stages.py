@@ -252,6 +252,23 @@ def test_speech_over_the_device_is_not_taken_for_a_failing_canceller():
     assert canceller.reduction_db > 18
 
 
+def test_what_is_left_of_the_echo_may_pass_for_speech_and_the_reduction_is_known_all_the_same():
+    played = voice(6.0, seed=1)
+    echo = echo_of(played)
+    canceller = KalmanEchoCanceller()
+    canceller.speech(True)
+    run(canceller, echo, played=played)
+    assert canceller.reduction_db > 18
+
+
+def test_who_talks_over_the_device_makes_the_reduction_seem_no_better():
+    played, near = voice(6.0, seed=1), voice(6.0, seed=2)
+    canceller = KalmanEchoCanceller()
+    canceller.speech(True)
+    run(canceller, echo_of(played) + 3 * near, played=played)
+    assert canceller.reduction_db < 12
+
+
 def test_a_silent_speaker_leaves_the_microphone_untouched():
     near = voice(2.0)
     np.testing.assert_array_equal(run(KalmanEchoCanceller(), near, played=np.zeros_like(near)), near)
@@ -274,6 +291,35 @@ def test_a_moved_speaker_is_learnt_anew():
     out = run(KalmanEchoCanceller(), echo.astype(np.float32), played=played)
     last = slice(-3 * 16000, None)
     assert snr(echo[last], out[last]) > 15
+
+
+@pytest.mark.parametrize("samples", [150, 400, -200])
+def test_when_the_sound_card_stumbles_the_echo_is_learnt_anew_within_three_seconds(samples):
+    """A lost period shifts what is heard against what was played: nothing of the path holds any more."""
+    played = voice(12.0, seed=1)
+    echo, jump = echo_of(played), 6 * 16000
+    echo[jump:] = np.roll(echo, samples)[jump:]
+    canceller = KalmanEchoCanceller()
+    out = run(canceller, echo, played=played)
+    assert snr(echo[jump - 32000 : jump], out[jump - 32000 : jump]) > 20
+    assert snr(echo[jump + 3 * 16000 :], out[jump + 3 * 16000 :]) > 15
+
+
+def test_a_canceller_whose_path_no_longer_holds_says_so_at_once():
+    """Else the device would go on to listen while it speaks, and hear itself."""
+    played = voice(9.0, seed=1)
+    echo, jump = echo_of(played), 6 * 16000
+    echo[jump:] = np.roll(echo, 300)[jump:]
+    canceller = KalmanEchoCanceller()
+    told = []
+    for start in range(0, len(played), 160):
+        # The detector takes what is left of the echo for somebody who talks.
+        canceller.speech(start >= jump)
+        canceller.played(played[start : start + 160])
+        canceller.process(echo[start : start + 160])
+        told.append(canceller.reduction_db)
+    assert told[jump // 160 - 1] > 18
+    assert min(told[jump // 160 : jump // 160 + 100]) < 10
 
 
 # Samples that are no numbers
