@@ -7,6 +7,7 @@ Elsewhere, as on a Jetson, the kernel's own cooling by a lower clock tells that 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +60,15 @@ def _throttled(root: Path) -> int | None:
         return None
 
 
+def last_update(root: Path = Path("/")) -> dict[str, str] | None:
+    """Return what became of the last update: result, text and time; None where there was none."""
+    try:
+        state = json.loads((root / "opt/dragoman/state.json").read_text(encoding="utf-8"))
+        return {key: str(state[key]) for key in ("result", "text", "time")} if state["result"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 class Diagnostics:
     """Publishes measurements, and alerts ``hot`` and ``under-voltage``; called once a second by one thread.
 
@@ -102,6 +112,7 @@ class Diagnostics:
         self._heat()
         self._power()
         self._publish("overruns", self._overruns())
+        self._update()
         self._speed()
 
     def _heat(self) -> None:
@@ -124,6 +135,11 @@ class Diagnostics:
             self._weak = weak
             text = "the power supply is too weak: use the official one, and a short cable"
             self._alert("under-voltage", text if self._weak else None)
+
+    def _update(self) -> None:
+        """Publish what became of the last update."""
+        if (last := last_update(self._root)) is not None:
+            self._publish("update", last)
 
     def _speed(self) -> None:
         """Publish what each stage took since the last time: seconds a call, and where it has audio the RTF."""

@@ -6,6 +6,7 @@ import pytest
 
 from device.diagnostics import EVERY, Diagnostics, temperature, throttled_before, throttling
 from device.engines.scheduler import Meter
+from device.update.home import Home, State
 
 
 class Machine:
@@ -109,3 +110,15 @@ def test_it_measures_now_and_then(machine):
     for _ in range(2 * EVERY + 1):
         machine.diagnostics.tick()
     assert len(times) == 3
+
+
+def test_an_update_that_was_taken_back_is_told(machine):
+    home = Home(machine.root / "opt/dragoman")
+    home.path.mkdir(parents=True)
+    machine.diagnostics.measure()
+    assert "update" not in machine.told
+    home.set_state(State(result="failed", text="2.0: does not start", time="2026-11-20T09:00:00+00:00"))
+    machine.diagnostics.measure()
+    assert machine.told["update"] == {
+        "result": "failed", "text": "2.0: does not start", "time": "2026-11-20T09:00:00+00:00"
+    }  # fmt: skip

@@ -8,6 +8,7 @@ have them installed too.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -50,21 +51,28 @@ def fetch_models(package: Path, target: Path, work: Path, models: Sequence[str] 
     target.mkdir(exist_ok=True)
     wanted = list(models) if models is not None else ["--default"]
     subprocess.run(["dpkg-deb", "--extract", package, unpacked], check=True)
-    release = unpacked / "usr/lib/dragoman/release"
+    candidates: tuple[list[str | Path], ...] = (
+        [unpacked / "usr/lib/dragoman/release/bin/dragoman"],
+        [sys.executable, "-m", "device"],
+        [ROOT / ".venv/bin/dragoman"],
+    )
+    environment = os.environ | {"DRAGOMAN_MODELS": str(target)}
     try:
-        command: list[str | Path] = [release / "bin/dragoman", "models"]
-        if subprocess.run([*command, "--help"], capture_output=True, check=False).returncode:
-            command = [ROOT / ".venv/bin/dragoman", "models"]  # made for another processor
-        environment = {"DRAGOMAN_MODELS": str(target), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
-        subprocess.run([*command, "pull", *wanted], env=environment, check=True)
-    except FileNotFoundError:
-        raise ReleaseError(
-            "models for another processor's folder are fetched by this checkout: run `make setup`"
-        ) from None
+        command = next((command for command in candidates if _works(command)), None)
+        if command is None:
+            raise ReleaseError("nothing here can fetch models for another processor's folder: run `make setup` first")
+        subprocess.run([*command, "models", "pull", *wanted], env=environment, cwd=ROOT, check=True)
     except subprocess.CalledProcessError:
         raise ReleaseError("the models could not be fetched") from None
     finally:
         shutil.rmtree(unpacked)
+
+
+def _works(command: Sequence[str | Path]) -> bool:
+    try:
+        return not subprocess.run([*command, "--version"], cwd=ROOT, capture_output=True, check=False).returncode
+    except OSError:
+        return False
 
 
 def main() -> None:
