@@ -50,7 +50,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> None:
         if everything or as_json or model.verified or states[model.id] != "available"
     ]
     shown.sort(key=lambda model: (model.task, model.id))
-    pairs = mt_apertium.installed_pairs()
+    pairs = sorted(mt_apertium.installed_pairs(), key=lambda pair: pair.id)
     if as_json:
         for model in shown:
             print_json(_as_dict(store, model, states[model.id]))
