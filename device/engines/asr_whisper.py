@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import ctranslate2
@@ -21,8 +21,9 @@ from tokenizers import Tokenizer
 from device.engines.asr_bias import Phrases
 from device.engines.asr_growing import join, quietest
 from device.engines.asr_mel import HOP, log_mel
+from device.engines.asr_words import words_from_tokens
 from device.engines.modelfile import refuse_unknown_options, require_file
-from device.engines.protocols import Recognition, RecognitionSession, Recognizer
+from device.engines.protocols import Recognition, RecognitionSession, Recognizer, Word
 from device.engines.sound import finite
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
@@ -41,6 +42,9 @@ _TOKENS_AT_LEAST = 24
 _LONGEST_PROMPT = 200
 """Tokens; the model's memory of text holds 448."""
 
+_ATTENTION_STEP = 0.02
+"""Seconds between two places that the decoder can listen to."""
+
 LOOP = 2.4
 """Text that zlib shrinks more than this repeats itself (the paper's own limit)."""
 DOUBTFUL = -0.8
@@ -57,6 +61,9 @@ class _Reading:
     text: str
     log_prob: float
     no_speech: float
+    tokens: tuple[int, ...] = field(repr=False)
+    sound: ctranslate2.StorageView = field(repr=False, compare=False)
+    """What the encoder made of the samples."""
 
     @property
     def loops(self) -> bool:
@@ -118,18 +125,52 @@ class WhisperRecognizer:
 
         With ``unlike_itself`` no three tokens come twice.
         """
-        prompt = ["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>"]
+        sound = self._native.encode(self._features(samples, window))
         (result,) = self._native.generate(
-            self._features(samples, window),
-            [prompt],
+            sound,
+            [_prompt(language)],
             beam_size=1,
             max_length=min(224, _TOKENS_AT_LEAST + _TOKENS_A_SECOND * len(samples) // SAMPLE_RATE),
             return_scores=True,
             return_no_speech_prob=True,
             no_repeat_ngram_size=3 if unlike_itself else 0,
         )
-        text = self._tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True).strip()
-        return _Reading(text.replace("\ufffd", ""), float(result.scores[0]), float(result.no_speech_prob))
+        tokens = tuple(result.sequences_ids[0])
+        text = self._tokenizer.decode(tokens, skip_special_tokens=True).strip().replace("\ufffd", "")
+        return _Reading(text, float(result.scores[0]), float(result.no_speech_prob), tokens, sound)
+
+    def words(self, reading: _Reading, language: str, text: str, samples: int) -> tuple[Word, ...]:
+        """Return the words of ``text``, which may differ from what was read, with when the decoder listens to them.
+
+        Dynamic time warping over the attention of the heads that look at time, as OpenAI's own program has it
+        (https://github.com/openai/whisper, ``timing.py``). The times of a word's ends are those of its tokens, good to
+        about a tenth of a second; a pause belongs to the word before it.
+        """
+        tokens: Sequence[int] = reading.tokens
+        if text != reading.text:
+            tokens = self._tokenizer.encode(" " + text, add_special_tokens=False).ids
+        if not tokens:
+            return ()
+        start = [self._tokenizer.token_to_id(token) for token in _prompt(language)]
+        (aligned,) = self._native.align(reading.sound, start, [list(tokens)], samples // HOP)
+        begins: dict[int, float] = {}
+        for token, frame in aligned.alignments:
+            begins.setdefault(token, frame * _ATTENTION_STEP)
+        pieces: list[str] = []
+        starts: list[float] = []
+        scores: list[float] = []
+        waiting: list[int] = []
+        for number, token in enumerate(tokens):
+            waiting.append(token)
+            piece = self._tokenizer.decode(waiting)
+            if "\ufffd" in piece and number + 1 < len(tokens):
+                continue  # a letter of several bytes, in several tokens
+            first = number + 1 - len(waiting)
+            pieces.append(piece)
+            starts.append(begins.get(first, starts[-1] if starts else 0.0))
+            scores.append(sum(math.log(max(p, 1e-9)) for p in aligned.text_token_probs[first : number + 1]))
+            waiting = []
+        return words_from_tokens(pieces, starts, scores, end=samples / SAMPLE_RATE)
 
     def listen_for(self, phrases: Sequence[str], samples: Samples, language: str, text: str) -> str | None:
         """Return what was said, if it is one of the ``phrases`` rather than ``text``.
@@ -140,7 +181,7 @@ class WhisperRecognizer:
         window = window_for(len(samples))
         sound = self._native.encode(self._features(samples, window))
         said_before = self._tokenizer.encode(" " + ", ".join(phrases) + ".", add_special_tokens=False).tokens
-        start = ["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>"]
+        start = _prompt(language)
         (result,) = self._native.generate(
             sound, [["<|startofprev|>", *said_before[-_LONGEST_PROMPT:], *start]], beam_size=1,
             max_length=_LONGEST_PROMPT + 2 * _TOKENS_AT_LEAST + _TOKENS_A_SECOND * len(samples) // SAMPLE_RATE,
@@ -174,7 +215,8 @@ class _Session:
         self._phrases = phrases
 
     def recognize(self, samples: Samples, *, final: bool) -> Recognition:
-        text, weight, total = "", 0.0, 0.0
+        text, weight, total, passed = "", 0.0, 0.0, 0
+        words: list[Word] = []
         while len(samples) >= _SHORTEST:
             cut = len(samples) if len(samples) <= _LONGEST else quietest(samples, _LONGEST // 2, _LONGEST)
             reading = self._read(samples[:cut], final=final)
@@ -184,8 +226,15 @@ class _Session:
                     said = self._recognizer.listen_for(self._phrases, samples[:cut], self._language, said) or said
                 text = join(text, said)
                 weight, total = weight + cut, total + cut * reading.log_prob
-            samples = samples[cut:]
-        return Recognition(text, self._language, math.exp(min(0.0, total / weight)) if weight else None)
+                if final:
+                    words += self._words(reading, said, cut, passed / SAMPLE_RATE)
+            samples, passed = samples[cut:], passed + cut
+        confidence = math.exp(min(0.0, total / weight)) if weight else None
+        return Recognition(text, self._language, confidence, tuple(words))
+
+    def _words(self, reading: _Reading, text: str, samples: int, later: float) -> list[Word]:
+        heard = self._recognizer.words(reading, self._language, text, samples)
+        return [replace(word, start=word.start + later, end=word.end + later) for word in heard]
 
     def _read(self, samples: Samples, *, final: bool) -> _Reading | None:
         reading = self._recognizer.read(samples, self._language, window_for(len(samples)))
@@ -195,6 +244,10 @@ class _Session:
             if reading.loops or again.log_prob > reading.log_prob:
                 reading = again
         return None if reading.invented else reading
+
+
+def _prompt(language: str) -> list[str]:
+    return ["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>"]
 
 
 def window_for(samples: int) -> int:

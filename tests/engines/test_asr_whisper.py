@@ -65,6 +65,39 @@ def test_longer_than_its_window_keeps_all_words(whisper: WhisperRecognizer, reco
     assert jiwer.wer(plain(TWO_CITIES), plain(result.text)) <= 0.05
     assert result.confidence is not None
     assert result.confidence > 0.5
+    assert " ".join(word.text for word in result.words) == result.text
+    starts = [word.start for word in result.words]
+    assert starts == sorted(starts)
+    assert starts[-1] > 30  # those of the second window count from the beginning too
+
+
+@pytest.mark.models
+def test_words_have_the_times_at_which_they_were_said(whisper: WhisperRecognizer, recordings: Recordings) -> None:
+    path, _ = next(clip for clip in recordings.clips("en") if clip[0].stem == "quick_brown_fox")
+    clip = audio(path)
+    soon = whisper.session("en").recognize(clip, final=True).words
+    pause = np.zeros(SAMPLE_RATE, np.float32)
+    late = whisper.session("en").recognize(np.concatenate([pause, clip]), final=True).words
+    assert " ".join(plain(word.text) for word in soon) == "the quick brown fox jumps over the lazy dog"
+    assert [word.text for word in late] == [word.text for word in soon]
+    # The first word is heard to begin with the sound, which nothing stands before.
+    for early, later in zip(soon[1:], late[1:], strict=True):
+        assert later.start - early.start == pytest.approx(1.0, abs=0.15)
+    loud = np.flatnonzero(np.abs(clip) > 0.02) / SAMPLE_RATE
+    assert loud[0] <= soon[1].start < soon[-1].start <= loud[-1]
+    assert all(word.confidence and word.confidence > 0.5 for word in soon)
+    assert not whisper.session("en").recognize(clip, final=False).words  # partials need none
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("language", ["ja", "hi", "zh"])
+def test_words_of_other_scripts_are_whole_letters(
+    whisper: WhisperRecognizer, recordings: Recordings, language: str
+) -> None:
+    for path, _ in recordings.clips(language):
+        result = whisper.session(language).recognize(audio(path), final=True)
+        assert "".join(word.text for word in result.words) == result.text.replace(" ", "")
+        assert "\ufffd" not in "".join(word.text for word in result.words)
 
 
 @pytest.mark.models

@@ -59,6 +59,8 @@ def continuous(path, locale="en-US", *options):
     made = config(locale=locale)
     if "detailed" in options:
         made.output_format = speech.OutputFormat.Detailed
+    if "words" in options:
+        made.request_word_level_timestamps()
     if "masked" in options:
         made.set_profanity(speech.ProfanityOption.Masked)
     if "truetext" in options:

@@ -69,6 +69,17 @@ def test_language_identification(served, recordings):
         assert told["language"] == locale
 
 
+def test_words_have_times_where_the_model_tells_them(served, recordings):
+    path, said = max(recordings.clips("pt"), key=lambda clip: clip[0].stat().st_size)
+    (told,) = events(served.python("continuous", path, "pt-BR", "words"), "recognized")
+    words = told["json"]["NBest"][0]["Words"]
+    assert word_errors(said, " ".join(word["Word"] for word in words)) <= 0.3
+    begins = [word["Offset"] for word in words]
+    assert begins == sorted(begins)
+    assert told["json"]["Offset"] - 5_000_000 <= begins[0]
+    assert words[-1]["Offset"] + words[-1]["Duration"] <= told["json"]["Offset"] + told["json"]["Duration"] + 5_000_000
+
+
 def test_options_that_programs_set_are_taken(served, recordings):
     path, said = recordings.clips("en")[0]
     told = served.python("continuous", path, "en-US", "masked", "truetext", "phrases")
