@@ -123,8 +123,13 @@ class Engines:
         try:
             for loading in [pool.submit(load) for load in wanted]:
                 loading.result()
-        finally:  # after an error, or when told to stop, nobody waits for the others
+        except Exception:
+            pool.shutdown()  # what else is damaged is told with it
+            raise
+        except BaseException:  # told to stop: nobody waits for the others
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
 
     def recognizer(self, language: str) -> Recognizer:
         """Return the best installed recogniser of ``language``."""
