@@ -311,25 +311,6 @@ def test_the_older_interface_lets_go_of_a_client_that_says_nothing(serve, dial, 
     assert closed(client)[0] == 1000
 
 
-# Finals of all before partials of any
-
-
-def test_a_final_does_not_wait_for_the_partials_of_others(serve, dial):
-    engines = ServedEngines(workers=2)
-    address = serve(engines=engines)
-    engines.asr.gate.clear()
-    chatty = dial(address)
-    chatty.context({})
-    chatty.audio(np.concatenate([silence(0.3), speak("one two three four five six seven")]))
-    quiet = dial(address)
-    quiet.context({})
-    quiet.audio(np.concatenate([silence(0.3), speak("one two three"), silence(1)]))
-    engines.asr.gate.set()
-    quiet.end()
-    assert bodies(quiet.turn(), "speech.phrase")
-    engines.close()
-
-
 def test_too_large_a_body_is_refused_before_it_is_read(serve):
     with serve(upload_mb=1).client() as client:
         url = f"{STT}?language=en-US"
