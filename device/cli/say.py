@@ -179,7 +179,8 @@ def _list(engines: Engines, language: str | None, *, as_json: bool) -> None:
 
     voices = [v for v in engines.voices() if language is None or primary(v.language) == primary(language)]
     if not voices:
-        raise DragomanError("no voice is installed; see `dragoman models list --all`")
+        which = f"no voice of {language!r}" if language else "no voice"
+        raise DragomanError(f"{which} is installed; see `dragoman models list --all`")
     for voice in sorted(voices, key=lambda v: primary(v.language)):
         if as_json:
             print_json(

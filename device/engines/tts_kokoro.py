@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +56,20 @@ _REWRITTEN: Final = {
 }
 
 
+def espeak_name(speaker: Speaker) -> str:
+    """Return what espeak-ng calls a speaker's language.
+
+    Raises
+    ------
+    DragomanError
+        It cannot be pronounced here.
+    """
+    for tag in (speaker.language, primary(speaker.language)):
+        if tag in _ESPEAK:
+            return _ESPEAK[tag]
+    raise DragomanError(f"Kokoro speaks no {speaker.language!r} here; its languages: {', '.join(_ESPEAK)}")
+
+
 class KokoroSynthesizer(Voice):
     """One speaker. onnxruntime may run the network from several threads at once."""
 
@@ -67,13 +81,16 @@ class KokoroSynthesizer(Voice):
     ) -> None:  # fmt: skip
         super().__init__(model, speaker.name, speaker.language)
         self._network, self._vocabulary, self._style = network, vocabulary, style
-        language = speaker.language if speaker.language in _ESPEAK else primary(speaker.language)
-        self._espeak = _ESPEAK[language]
-        self._read: Callable[[str, str], list[str]] = partial(_read, _REWRITTEN.get(language, _COMMON))
+        self._espeak = espeak_name(speaker)
+        self._letters = _REWRITTEN.get(speaker.language, _COMMON)
         self._timed = len(network.get_outputs()) > 1
+
+    def _read(self, text: str, voice: str) -> list[str]:
+        return list(_rewrite(self._letters, "".join(espeak_phonemes(text, voice))))
 
     def _make(self, words: Sequence[Pronounced]) -> Raw:
         ids, owners = [0], list[int | None]([None])
+        words = [replace(word, phonemes=_rewrite(self._letters, word.phonemes)) for word in words]
         for number, phonemes in enumerate(pronounce(words, self._espeak, self._read)):
             known = [p for p in phonemes if p in self._vocabulary][: LONGEST + 1 - len(ids)]
             ids += [self._vocabulary[p] for p in known]
@@ -154,8 +171,7 @@ def _vocabulary(model: Model, path: Path) -> dict[str, int]:
         raise DragomanError(f"model {model.id}: {path} is no vocabulary; run `dragoman models verify`") from error
 
 
-def _read(rewritten: Sequence[tuple[str, str]], text: str, voice: str) -> list[str]:
-    phonemes = "".join(espeak_phonemes(text, voice))
-    for espeak, kokoro in rewritten:
+def _rewrite(letters: Sequence[tuple[str, str]], phonemes: str) -> str:
+    for espeak, kokoro in letters:
         phonemes = phonemes.replace(espeak, kokoro)
-    return list(phonemes)
+    return phonemes

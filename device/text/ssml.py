@@ -17,6 +17,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from device.errors import DragomanError
+from device.text.rules import primary
 from device.text.ssml_phonemes import from_x_sampa
 from device.text.ssml_say_as import KINDS, say_as
 
@@ -231,7 +232,8 @@ def _changed(manner: Manner, name: str, element: Element) -> Manner:
         changed = _pitched(changed, element.get("pitch"))
         return _contoured(changed, element.get("contour"))
     if language and name in {"lang", *_SENTENCES, *_PARAGRAPHS}:
-        return replace(manner, language=language)
+        other = primary(language) != primary(manner.language)
+        return replace(manner, language=language, voice="" if other else manner.voice)
     return manner
 
 

@@ -1,0 +1,124 @@
+"""``dragoman say`` speaks text and SSML with the voice that is asked for, and tells what it did."""
+
+import json
+
+import pytest
+import soundfile
+
+from device import cli
+from device.engines.voices import named, nearest, voices_of
+from device.modelstore.catalogue import Model, Speaker
+from tests.support.engines import RATE, BeepVoice
+
+VOICES = voices_of([
+    Model(id="tts-one", task="tts", engine="piper", name="One", licence="MIT", homepage="", languages=("pt-BR",),
+          speakers=(Speaker("Ana", "pt-BR", gender="female"),)),
+    Model(id="tts-many", task="tts", engine="kokoro", name="Many", licence="MIT", homepage="", languages=("en-US",),
+          speakers=(Speaker("Bob", "en-US", "m_bob", "male"), Speaker("Eva", "en-GB", "f_eva", "female"))),
+])  # fmt: skip
+
+
+class Beeps(BeepVoice):
+    def __init__(self, chosen):
+        super().__init__()
+        self.model_id, self.voice, self.language = chosen.model.id, chosen.name, chosen.language
+
+
+class Engines:
+    """The registry's part that ``say`` uses, with voices that beep."""
+
+    @classmethod
+    def open(cls, settings):
+        return cls()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def voices(self):
+        return VOICES
+
+    def voice(self, language, name=None):
+        return named(VOICES, name, language) if name else nearest(VOICES, language)
+
+    def synthesizer(self, language, name=None):
+        return Beeps(self.voice(language, name))
+
+
+@pytest.fixture
+def say(monkeypatch, tmp_path, capsys):
+    """Run ``dragoman say`` in this process: exit code, standard output, standard error."""
+    monkeypatch.setattr("device.engines.registry.Engines", Engines)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    def run(*words):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["say", *map(str, words)])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    run.file = tmp_path / "said.wav"
+    return run
+
+
+def report(result):
+    code, out, err = result
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_a_text_is_written_and_every_word_has_its_time(say):
+    told = report(say("Bom dia, amigo.", "--lang", "pt", "--out", say.file, "--json"))
+    samples, rate = soundfile.read(say.file)
+    assert (told["voice"], told["language"], rate) == ("tts-one", "pt-BR", RATE)
+    assert told["duration"] == pytest.approx(len(samples) / rate, abs=0.01)
+    assert [word["text"] for word in told["words"]] == ["Bom", "dia", "amigo"]
+    assert all(word["start"] < word["end"] <= told["duration"] for word in told["words"])
+
+
+def test_ssml_changes_voices_and_tells_its_bookmarks(say):
+    document = (
+        '<speak xml:lang="en-US"><voice name="en-GB-SoniaNeural">Hi.</voice><break time="1s"/>'
+        '<bookmark mark="b"/><voice name="ana">Olá.</voice></speak>'
+    )
+    told = report(say(document, "--ssml", "--out", say.file, "--json"))
+    assert told["voice"] == "tts-many/f_eva"
+    assert told["bookmarks"] == [{"name": "b", "start": told["words"][1]["start"]}]
+    assert told["words"][1]["start"] - told["words"][0]["end"] == pytest.approx(1.0, abs=0.011)
+
+
+@pytest.mark.parametrize("name", ["bob", "m_bob", "tts-many/m_bob"])
+def test_a_voice_is_chosen_by_any_of_its_names(say, name):
+    assert report(say("Hi.", "--voice", name, "--out", say.file, "--json"))["voice"] == "tts-many/m_bob"
+
+
+def test_the_voices_are_listed_for_people_and_programs(say):
+    lines = say("--list-voices")[1].splitlines()
+    assert [line.split()[:4] for line in lines] == [
+        ["tts-many/m_bob", "Bob", "en-US", "male"], ["tts-many/f_eva", "Eva", "en-GB", "female"],
+        ["tts-one", "Ana", "pt-BR", "female"],
+    ]  # fmt: skip
+    (only,) = map(json.loads, say("--list-voices", "--lang", "pt", "--json")[1].splitlines())
+    assert (only["id"], only["usual"]) == ("tts-one", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        ((), 2, "say what"),
+        (("  ",), 2, "nothing to say"),
+        (("x", "--voice", "bobb"), 1, "no voice 'bobb' is installed"),
+        (("<speak", "--ssml"), 1, "not well formed"),
+        (("<speak><audio src='x'/></speak>", "--ssml"), 1, "<audio>"),
+        (("<speak>…</speak>", "--ssml"), 1, "nothing to say"),
+        (("--list-voices", "--lang", "fr"), 1, "no voice of 'fr' is installed"),
+    ],
+)
+def test_what_cannot_be_said_is_told_in_one_line(say, words, code, reason, tmp_path):
+    ended, out, err = say(*words, *(["--out", tmp_path / "x.wav"] if words else []))
+    assert ended == code
+    assert out == ""
+    assert reason in err
+    assert len(err.splitlines()) == 1
