@@ -10,6 +10,7 @@
 # make bench-text      the text room: what it gains and costs; also written to build/bench-text.json
 # make bench-array     microphone arrays in simulated rooms: dB, words, degrees; also written to build/bench-array.json
 # make deb             the Debian package, in dist/ (ARCH=arm64 for a Raspberry Pi or a Jetson, from any machine)
+# make image BASE=FILE the system image FILE with Dragoman in it, in dist/ (as root; ARCH=arm64 by default)
 # make update KEY=FILE a signed update of this checkout, in dist/ (ARCH=, MODELS="ID ...", BASE=release.json)
 # make lint            ruff and mypy
 # make format          let ruff write the code's layout
@@ -21,7 +22,7 @@ PYTHON_VENV := .venv/bin/python
 DRAGOMAN := .venv/bin/dragoman
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-appliance soak bench bench-array bench-server bench-text fuzz deb update lint format lock readme setup clean
+.PHONY: help demo test test-appliance soak bench bench-array bench-server bench-text fuzz deb image update lint format lock readme setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -66,7 +67,7 @@ fuzz: setup
 
 bench-text: setup
 	@$(PYTHON_VENV) -m tools.models tests
-	@$(PYTHON_VENV) -m tools.bench_text $(if $(QUICK),--quick)
+	@$(PYTHON_VENV) -m tools.bench_text $(if $(QUICK),--quick) $(if $(CORPUS),--corpus $(CORPUS))
 
 bench-array: setup
 	@$(PYTHON_VENV) -m tools.models all
@@ -75,6 +76,11 @@ bench-array: setup
 
 deb: setup
 	@$(PYTHON_VENV) -m tools.deb $(if $(ARCH),--arch $(ARCH))
+
+image: setup
+	@ARCH=$(or $(ARCH),arm64) tools/install --prepare build/image-$(or $(ARCH),arm64)
+	@$(PYTHON_VENV) -m tools.image $(or $(BASE),$(error say BASE=FILE, an image of Raspberry Pi OS or Debian)) \
+		build/image-$(or $(ARCH),arm64) dist/dragoman.img
 
 update: setup
 	@$(PYTHON_VENV) -m tools.bundle $(if $(ARCH),--arch $(ARCH)) $(if $(BASE),--base $(BASE)) \
@@ -94,7 +100,7 @@ lock: setup
 
 readme: setup
 	$(PYTHON_VENV) -m tools.readme $(if $(FIGURES),--figures $(FIGURES)) $(if $(APPLIANCE),--appliance $(APPLIANCE)) \
-		$(if $(SOAK),--soak $(SOAK))
+		$(if $(SOAK),--soak $(SOAK)) $(if $(TEXT),--text $(TEXT))
 
 clean:
 	rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

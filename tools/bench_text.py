@@ -35,6 +35,7 @@ from device.interpreter import Interpreter
 from device.modelstore.store import open_store
 from device.text.captions import CaptionStyle, Said, captions
 from device.text.fluency import remove_disfluencies
+from device.text.identify import identify_text
 from device.text.names import find_names
 from device.text.numbers import write_numbers
 from device.text.phrases import PhraseList
@@ -90,6 +91,7 @@ def main() -> int:
         "phrases": lambda: measure_phrases(sets["phrases"], corpus, limit),
         "names": lambda: measure_names(sets["names"]),
         "redaction_false_hits": lambda: measure_redaction(corpus, limit),
+        "identification": lambda: measure_identification(corpus, limit),
     }
     try:
         with Engines.open(Settings()) as engines:
@@ -307,6 +309,21 @@ def measure_phrases(sets: dict[str, Any], corpus: Path | None, limit: int | None
             listed = PhraseList(sets["listed"], tag)
             changed = [s for s in sentences if listed.apply(s) != s]
             out.setdefault(tag, {})["false corrections"] = f"{len(changed)} of {len(sentences)}"
+    return out
+
+
+def measure_identification(corpus: Path | None, limit: int | None) -> dict[str, Any]:
+    """Return how many texts are told to be in their language: whole sentences, and their first five words."""
+    out = {}
+    for tag in (*LANGUAGES, "ca", "zh"):
+        if sentences := _sentences(corpus, tag, limit):
+            row = {}
+            for name, count in (("sentences", None), ("five words", 5)):
+                texts = [" ".join(s.split()[:count]) if tag != "zh" or count is None else s[:8] for s in sentences]
+                told = [identify_text(text) for text in texts]
+                right = sum(bool(languages) and languages[0][0] == tag for languages in told)
+                row[name] = round(right / len(texts), 3)
+            out[tag] = row
     return out
 
 

@@ -1,8 +1,8 @@
 """Writes the parts of the README that repeat what stands elsewhere, between marks that name them.
 
 ``make readme`` brings the tables of the configuration and of the models up to date; with ``--figures FILE`` also
-the figures, from what ``make bench`` wrote, and with ``--appliance FILE`` and ``--soak FILE`` those of
-``make test-appliance`` and ``make soak``.
+the figures, from what ``make bench`` wrote, and with ``--text FILE``, ``--appliance FILE`` and ``--soak FILE`` those
+of ``make bench-text``, ``make test-appliance`` and ``make soak``.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ def main() -> None:
     """Bring the README up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figures", type=Path, help="a bench.json whose figures to show")
+    parser.add_argument("--text", type=Path, help="a bench-text.json whose figures to show")
     parser.add_argument("--appliance", type=Path, help="an appliance.json whose figures to show")
     parser.add_argument("--soak", type=Path, help="a soak.json whose figures to show")
     options = parser.parse_args()
     text = renewed(README.read_text(encoding="utf-8"))
     if options.figures:
         text = replace(text, "figures", figures(json.loads(options.figures.read_text(encoding="utf-8"))))
+    if options.text:
+        text = replace(text, "text", text_figures(json.loads(options.text.read_text(encoding="utf-8"))))
     if options.appliance:
         text = replace(text, "appliance", appliance(json.loads(options.appliance.read_text(encoding="utf-8"))))
     if options.soak:
@@ -161,6 +164,63 @@ def soak(figures: dict[str, Any]) -> str:
     slopes = ", ".join(f"{slope:+.2f} {units[name]}" for name, slope in figures["slopes_per_hour"].items())
     counts = f"{figures['finals']} sentences, {figures['lost']} lost"
     return f"A soak of {figures['hours']:.0f} hours of audio ({counts}), growth an hour: {slopes}.\n"
+
+
+def text_figures(bench: dict[str, Any]) -> str:
+    """Return the figures of the text room, from what ``make bench-text`` wrote."""
+    tags = [tag for tag in ("en", "pt", "es", "fr", "de", "it") if tag in bench["profanity"]]
+
+    def row(what: str, part: str, form: str, *keys: str) -> list[str]:
+        """Return a row with a figure a language, an empty cell where it was not measured."""
+        found = (bench[part].get(form.format(tag), {}) for tag in tags)
+        return [what, *(" / ".join(str(one[key]) for key in keys if key in one) for one in found)]
+
+    quality = [
+        row("disfluencies taken out, constructed: F1", "fluency", "{}, constructed", "F1"),
+        row("the same, annotated as Switchboard is: F1", "fluency_annotated", "{}", "F1"),
+        row("fluent sentences changed", "fluency", "{}, constructed", "fluent sentences changed"),
+        row("marks put back, news and wiki: F1", "writing", "{}, corpus", "marks F1"),
+        row("capitals put back, news and wiki: F1", "writing", "{}, corpus", "capitals F1"),
+        row("offensive words: precision / recall", "profanity", "{}", "precision", "recall"),
+        row("names of people: precision / recall", "names", "{}", "precision", "recall"),
+        row("sentences in which a listed phrase is wrongly put", "phrases", "{}", "false corrections"),
+        row("language told of a sentence / of five words", "identification", "{}", "sentences", "five words"),
+        row("sentences in which a number is wrongly hidden", "redaction_false_hits", "{}", "sentences changed"),
+    ]
+    scores: dict[str, dict[str, str]] = {}
+    for name, score in bench["translation"].items():
+        pair, _, system = name.partition(", ")
+        scores.setdefault(pair, {})[system] = f"{score['BLEU']:.1f} / {score['chrF']:.1f}"
+    systems = ["with the text room", "engine alone", "bergamot-tiny", "bergamot-base-memory", "google", "microsoft"]
+    translated = [[pair, *(found.get(system, "") for system in systems)] for pair, found in scores.items()]
+    routes = [name for name in bench["milliseconds"]["10 words"] if "→" in name]
+    speed = [
+        [name, *(f"{bench['milliseconds'][f'{count} words'][name]:.1f}" for count in (10, 25))]
+        for name in ("display", "room", "room, redacting", *routes)
+    ]
+    numbers = ", ".join(f"{kind} {found['exact']}" for kind, found in bench["numbers"].items())
+    listening = "; ".join(
+        f"`{model}` {found['without']} without the list, {found['corrected']} corrected afterwards, "
+        f"{found['listened for']} listened for, {found['both']} with both, {found['false corrections']} real "
+        "recordings changed"
+        for model, found in bench["listening"].items()
+    )
+    captions = bench["captions"]["en"]
+    erasure = {way: found["erasure"] for way, found in bench["partials"].items()}
+    times = f"{captions['mean error, ms']} ms from the speech, {captions['largest, ms']} ms at most"
+    shown = f"{erasure['steady']} (showing every guess: {erasure['every guess']})"
+    lines = [
+        "Of the text room (`make bench-text`), on the 997 sentences of FLORES-200 dev where nothing else is said:",
+        "",
+        _table(["", *tags], quality),
+        _table(["BLEU / chrF", *systems], translated),
+        _table(["milliseconds a sentence", "10 words", "25 words"], speed),
+        f"- Spoken numbers written exactly: {numbers}",
+        f"- Phrases that a voice spoke, recognised: {listening}",
+        f"- Words of partial translations taken back, over those of the final: {shown}",
+        f"- Captions begin and end {times}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _pair(figure: dict[str, float]) -> str:

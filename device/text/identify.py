@@ -72,7 +72,7 @@ def _score(text: str) -> dict[str, float]:
     owners, letters = _lists()
     scores: defaultdict[str, float] = defaultdict(float)
     for word in _WORD.findall(text.replace("’", "'")):  # noqa: RUF001
-        tags = owners.get(word, ())
+        tags = owners.get(word) or owners.get(word[: word.find("'") + 1], ())  # "l'argent"
         for tag in tags:
             # A word of one language alone says more than one that many share.
             scores[tag] += (1 + (len(word) > 2)) / len(tags) ** 0.5

@@ -116,3 +116,26 @@ def test_chinese_english_is_near_what_argos_publishes(translator: Callable[[str]
     assert len(read_pair(CORPUS, "zh-en")[0]) == 997
     assert score.bleu > 15
     assert score_stored(CORPUS, "zh-en", "argos") > 15
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        '<a href="https://x.org/a?b=c">', "</a>", "&amp;", "{name}", "${price}", "`git push`", "www.example.com/x",
+        "jane@example.com", "#party", "😀", "👍🏽", "🇵🇹",
+        "BA2490", "X-113-ZZ", "ISO 9001", "שלום", "مرحبا", "你好", "Привет",
+    ],
+)  # fmt: skip
+def test_what_is_no_prose_survives_translation(translator: Callable[[str], Translator], kept: str) -> None:
+    (answer,) = translator("mt-bergamot-en-pt").translate([f"We will wait for you {kept} at the station."])
+    assert answer.text.count(kept) == 1
+    assert "estação" in answer.text
+
+
+def test_odd_text_of_any_length_is_answered(translator: Callable[[str], Translator]) -> None:
+    odd = ["a" * 100_000, "9" * 100_000, " " * 100_000, "<" * 100_000, "😀" * 20_000, "?" * 100_000]
+    assert [answer.text for answer in translator("mt-bergamot-en-pt").translate(odd)] == odd
+    hidden = "Good\u200b mor\u00adning,\u202e every\u2060body\u202c."
+    (answer,) = translator("mt-bergamot-en-pt").translate([hidden])
+    assert answer.text.startswith("Bom dia")
+    assert not any(mark in answer.text for mark in "\u200b\u00ad\u202e\u2060\u202c")
