@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from device.engines.voices import voices_of
+from device.modelstore.catalogue import Speaker
+from device.server.languages import Languages
 from device.server.replies import ticks
 from device.server.wave import Format
-from tests.server.conftest import bodies
+from tests.server.conftest import bodies, model
 
 PATH = "/tts/cognitiveservices/websocket/v1"
 ALL = {f"{name}Enabled": True for name in ("wordBoundary", "punctuationBoundary", "sentenceBoundary", "bookmark")}
@@ -31,7 +34,7 @@ def say(served, dial):
         with suppress(ConnectionClosed):  # where what came before is refused already
             client.socket.send(head + ssml(text, voice))
 
-    ask.client = client
+    ask.client, ask.engines = client, served.engines
     return ask
 
 
@@ -152,3 +155,60 @@ def test_what_cannot_be_said_closes_with_the_reason(say, closed, text, voice, na
     code, said = closed(say.client)
     assert code == 1007
     assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("name", "gender", "locale", "short"),
+    [
+        ("en-US-JennyNeural", "", "", "en-US-EvaNeural"),
+        ("en-GB-RyanNeural", "", "", "en-GB-LeoNeural"),
+        ("en-US-JennyMultilingualNeural", "", "", "en-US-EvaNeural"),
+        ("Microsoft Server Speech Text to Speech Voice (en-US, AriaNeural)", "", "", "en-US-EvaNeural"),
+        ("en-GB-NobodyNeural", "", "", "en-GB-LeoNeural"),
+        ("", "Female", "en-GB", "en-US-EvaNeural"),
+        ("", "", "en-GB", "en-GB-LeoNeural"),
+        ("tts-beep/leo", "", "pt-BR", "en-GB-LeoNeural"),
+        ("en-US-BobNeural", "Female", "", "en-US-BobNeural"),
+    ],
+)
+def test_the_nearest_voice_is_of_the_same_gender(name, gender, locale, short):
+    beep = model("tts", "tts-beep", languages=("en-US",), speakers=(
+        Speaker("Bob", "en-US", "bob", "male"), Speaker("Eva", "en-US", "eva", "female"),
+        Speaker("Leo", "en-GB", "leo", "male"),
+    ))  # fmt: skip
+
+    class Engines:
+        def voices(self):
+            return voices_of([beep])
+
+    assert Languages(Engines()).voice(name, locale, gender).short == short
+
+
+def test_a_document_may_ask_for_a_gender_and_a_language(say, served):
+    served.engines.models += [
+        model("tts", "tts-beep-en-eva", languages=("en-US",), speakers=(Speaker("Eva", "en-US", gender="female"),))
+    ]
+    say("Hello.<lang xml:lang='pt-BR'>Olá.</lang>", voice="en-US-JennyNeural")
+    assert bodies(say.client.turn(), "turn.start")[0]["served"] == {"voice": "en-US-EvaNeural, pt-BR-AnaNeural"}
+
+
+def test_words_are_told_as_they_are_written_when_they_are_said_otherwise(say):
+    say("It costs $5 <sub alias='World Wide Web'>WWW</sub>.")
+    found = metadata(say.client.turn())
+    told = [i["Data"]["text"] for i in found if "text" in i["Data"]]
+    words = [text["Text"] for text in told if text["BoundaryType"] == "WordBoundary"]
+    assert words == ["It", "costs", "$5", "WWW"]
+    assert say.engines.tts.asked[-1] == "It costs five dollars World Wide Web."
+
+
+UNUSUAL = ["\u202eשלום\u202c", "a\u200bb\u200d c", "\ufeffHello", "مرحبا", "日本語", "😀", "&#0;"]  # noqa: RUF001
+
+
+@pytest.mark.parametrize("text", UNUSUAL)
+def test_unusual_text_is_spoken_or_refused_and_the_connection_lives(say, text):
+    say(text)
+    with suppress(ConnectionClosed):
+        say.client.turn()
+    if text != "&#0;":
+        say("Hello.", request="cd" * 16)
+        assert metadata(say.client.turn())
