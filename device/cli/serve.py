@@ -5,11 +5,18 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from device.cli.common import settings_from
+from device.config import Settings
+from device.errors import DragomanError
+
+if TYPE_CHECKING:
+    from device.engines.registry import Engines
 
 
 @click.command(short_help="Serve programs written for Azure Speech.")
@@ -20,6 +27,9 @@ from device.cli.common import settings_from
 @click.pass_context
 def serve(ctx: click.Context, host: str | None, port: int | None, key_file: Path | None, tls_port: int | None) -> None:
     """Serve programs written for Azure Speech until stopped: sockets and REST, on this machine's models.
+
+    The models of the configured directions are loaded before the first client is let in, others when a client first
+    asks for them.
 
     \b
     Examples:
@@ -36,8 +46,23 @@ def serve(ctx: click.Context, host: str | None, port: int | None, key_file: Path
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
 
-    with Engines.open(settings) as engines, Server(engines, settings) as server:
-        for address in server.addresses:
-            click.echo(f"serving on {address}")
-        logging.getLogger(__name__).info("ready")
-        stopping.wait()
+    with Engines.open(settings) as engines:
+        server = Server(engines, settings)
+        _load(engines, settings)
+        with server:
+            for address in server.addresses:
+                click.echo(f"serving on {address}")
+            logging.getLogger(__name__).info("ready")
+            stopping.wait()
+
+
+def _load(engines: Engines, settings: Settings) -> None:
+    """Load what most clients will ask for, and say so; what is missing is told to the clients that ask for it."""
+    click.echo("loading models ...", err=True)
+    began = time.monotonic()
+    try:
+        engines.preload(settings)
+    except DragomanError as error:
+        click.echo(f"not loaded: {error}", err=True)
+    if engines.loaded:
+        click.echo(f"loaded {', '.join(engines.loaded)} in {time.monotonic() - began:.1f} s", err=True)

@@ -109,8 +109,13 @@ class Engines:
                 raise DragomanError(f"{error}; damaged or incomplete: run `dragoman models pull {names}`") from None
             raise
 
+    @property
+    def loaded(self) -> list[str]:
+        """The ids of the models that are loaded, in the order in which they were."""
+        return list(self._loaded)
+
     def _preload(self, settings: Settings) -> None:
-        wanted: list[Callable[[], object]] = []
+        wanted: list[Callable[[], object]] = [partial(self.vad, settings.endpoint)]
         for direction in settings.directions:
             speak = direction.speak or next(iter(direction.targets), None)
             wanted.append(partial(self.recognizer, direction.source))

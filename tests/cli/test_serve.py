@@ -1,6 +1,8 @@
 """``dragoman serve`` and ``dragoman tls init`` on the command line."""
 
 import ssl
+import subprocess
+import sys
 
 import pytest
 
@@ -53,3 +55,34 @@ def test_a_later_certificate_is_for_the_earlier_names_too(tmp_path, capsys):
     assert all(name in told.splitlines()[-4] for name in ("10.1.2.3", "*.home.arpa"))
     assert run(at, "tls", "init", "--fresh", "--name", "a.local") == 0
     assert "10.1.2.3" not in subjects(tmp_path)
+
+
+def served(tmp_path, *flags) -> tuple[str, str]:
+    """Start a server, stop it when it serves, and return what it printed and what it said beside."""
+    command = [sys.executable, "-m", "device", f"--set=state_directory={tmp_path}", *flags, "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        first = process.stdout.readline()
+        process.terminate()
+        _, told = process.communicate(timeout=60)
+    return first, told
+
+
+@pytest.mark.models
+@pytest.mark.e2e
+def test_the_models_are_loaded_before_the_first_client_is_let_in(tmp_path, model_dir):
+    wanted = ["asr-moonshine-tiny-en", "mt-bergamot-en-pt", "tts-piper-pt-faber"]
+    for model in wanted:
+        model_dir(model)
+    first, told = served(tmp_path, '--set=models.prefer={"asr:en": "asr-moonshine-tiny-en"}')
+    assert first.startswith("serving on http://127.0.0.1:")
+    loading, loaded = [line for line in told.splitlines() if line.startswith("load")]
+    assert loading == "loading models ..."
+    assert all(model in loaded for model in wanted)
+
+
+@pytest.mark.e2e
+def test_a_missing_model_is_told_and_the_rest_is_served(tmp_path):
+    first, told = served(tmp_path, f"--set=models.directory={tmp_path / 'none'}", "--set=models.offline=true")
+    assert first.startswith("serving on ")
+    (line,) = [line for line in told.splitlines() if line.startswith("not loaded: ")]
+    assert "run `dragoman models" in line or "see `dragoman models" in line
