@@ -126,15 +126,14 @@ class Engines:
                 wanted += [partial(self.translator, model) for model in route.model_ids]
         pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="load")
         try:
-            for loading in [pool.submit(load) for load in wanted]:
-                loading.result()
-        except Exception:
-            pool.shutdown()  # what else is damaged is told with it
-            raise
-        except BaseException:  # told to stop: nobody waits for the others
+            loading = [pool.submit(load) for load in wanted]
+            errors = [error for error in (job.exception() for job in loading) if error is not None]
+        finally:  # when told to stop, nobody waits for what is left
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        pool.shutdown()
+        if told := [str(error) for error in errors if isinstance(error, DragomanError)]:
+            raise DragomanError("; ".join(dict.fromkeys(told)))
+        if errors:
+            raise errors[0]
 
     def recognizer(self, language: str) -> Recognizer:
         """Return the best installed recogniser of ``language``."""
