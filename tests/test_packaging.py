@@ -30,6 +30,9 @@ def test_wheel_holds_program_catalogue_and_licence_but_no_tests(wheel):
         names = set(archive.namelist())
     assert {f"device/_data/models/{path.name}" for path in CATALOGUE} <= names
     assert "device/_data/firmware_config/dragoman.toml" in names
+    pages = {path.name for path in (ROOT / "device/server/pages").iterdir()}
+    assert {"index.html", "main.js", "kiosk.css"} <= pages
+    assert {f"device/server/pages/{name}" for name in pages} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"device"}
 

@@ -34,6 +34,7 @@ COMMANDS = {
         "models": "List, fetch, check, import and remove models.",
         "devices": "List microphones and speakers.",
         "config": "Show or check the configuration.",
+        "kiosk": "Show how the kiosk page is opened.",
         "tls": "Make certificates for the server.",
         "doctor": "Find out what is missing or wrong on this machine.",
         "update": "Update program and models, and go back.",

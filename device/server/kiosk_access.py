@@ -101,6 +101,13 @@ def address(settings: Settings, host: str, port: int, *, tls: bool) -> Address |
     return Address(f"{'https' if tls else 'http'}://{name}{'' if usual else f':{port}'}{PAGE}", tls)
 
 
+def own_url(settings: Settings) -> str:
+    """Return the address for this machine's own browser, which trusts loopback with its microphone."""
+    host = settings.server.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}{PAGE}"
+
+
 def own_address() -> str:
     """Return this machine's address in the house, or where it has none its name there (RFC 6762)."""
     for target in SOMEWHERE:

@@ -278,7 +278,10 @@ class Kiosk {
   #opened(body) {
     this.opening = false;
     Object.assign(this, { place: body.place, sides: body.sides, talk: body.talk });
-    if (this.place === "here") this.status = null;
+    if (this.place === "here") {
+      this.status = null;
+      this.microphone.prepare();
+    }
     this.#dress();
     for (const { entry, sides, ...message } of this.typed.state.waiting) {
       if (!sides || sides.join() === this.sides.join()) this.connection.send(message);

@@ -10,6 +10,7 @@ export class MicrophoneError extends Error {}
 
 export class Microphone {
   #context = null;
+  #prepared = null;
   #node = null;
   #stream = null;
   #opening = null;
@@ -40,36 +41,46 @@ export class Microphone {
     await this.#opening;
   }
 
+  /** Load what the first press needs, so that its first word is not missed. */
+  prepare() {
+    if (!Microphone.possible || this.#prepared) return;
+    this.#use(new AudioContext({ sampleRate: RATE, latencyHint: "interactive" }));
+  }
+
+  #use(context) {
+    this.#context = context;
+    this.#prepared = context.audioWorklet.addModule("recorder.js");
+  }
+
   async #start() {
+    this.prepare();
     try {
       const audio = { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
       this.#stream = await navigator.mediaDevices.getUserMedia({ audio });
     } catch (error) {
       throw new MicrophoneError(error.name === "NotFoundError" ? "micMissing" : "micRefused");
     }
-    const [source, context] = this.#source();
-    await context.audioWorklet.addModule("recorder.js");
-    await context.resume();
-    const node = new AudioWorkletNode(context, "recorder", { numberOfInputs: 1, numberOfOutputs: 1 });
-    source.connect(node).connect(context.destination); // which plays silence, and keeps the node running everywhere
+    const source = this.#source();
+    await this.#prepared;
+    await this.#context.resume();
+    const node = new AudioWorkletNode(this.#context, "recorder", { numberOfInputs: 1, numberOfOutputs: 1 });
+    source.connect(node).connect(this.#context.destination); // which plays silence, and keeps the node running
     node.port.onmessage = ({ data }) => {
       if (data.done) this.ended?.();
       else this.deliver?.(data.pcm, data.level);
     };
     this.#stream.getTracks()[0].onended = () => { this.close(); this.lost(); };
-    this.#context = context;
     this.#node = node;
   }
 
   /** Firefox cannot resample a microphone: there the device does it. */
   #source() {
-    const context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
     try {
-      return [context.createMediaStreamSource(this.#stream), context];
+      return this.#context.createMediaStreamSource(this.#stream);
     } catch {
-      void context.close();
-      const own = new AudioContext({ latencyHint: "interactive" });
-      return [own.createMediaStreamSource(this.#stream), own];
+      void this.#context.close();
+      this.#use(new AudioContext({ latencyHint: "interactive" }));
+      return this.#context.createMediaStreamSource(this.#stream);
     }
   }
 
@@ -94,6 +105,7 @@ export class Microphone {
     this.ended?.();
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
     void this.#context?.close();
-    this.#context = this.#node = this.#stream = null;
+    this.#context = this.#prepared = this.#node = this.#stream = null;
+    if (!document.hidden) this.prepare();
   }
 }
