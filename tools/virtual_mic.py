@@ -174,7 +174,8 @@ class VirtualMicrophone:
     def hear_speaker(self) -> None:
         """Let every microphone hear the speaker from now on, as in a room."""
         source, sink = f"source={SPEAKER_SINK}.monitor", f"sink={MIC_SINK}"
-        self._pactl("load-module", "module-loopback", source, sink, "latency_msec=60", "remix=yes")
+        # No adjustment of rates: both sinks run by the same clock.
+        self._pactl("load-module", "module-loopback", source, sink, "latency_msec=60", "adjust_time=0", "remix=yes")
 
     def record_speaker(self, path: Path) -> subprocess.Popen[bytes]:
         """Record what the speaker says into a WAV file, until `finish` ends the returned process."""
@@ -187,14 +188,6 @@ class VirtualMicrophone:
         )  # fmt: skip
         self._clients.append(process)
         return process
-
-    def let_hear_speaker(self) -> None:
-        """Let the microphones hear what the speaker says from here on, as in a room: its echo."""
-        # No adjustment of rates: both sinks run by the same clock.
-        self._pactl(
-            "load-module", "module-loopback", f"source={SPEAKER_SINK}.monitor", f"sink={MIC_SINK}",
-            "latency_msec=60", "adjust_time=0", "source_dont_move=1", "sink_dont_move=1",
-        )  # fmt: skip
 
     def finish(self, process: subprocess.Popen[bytes]) -> None:
         """End a recording so that its file is whole."""

@@ -7,35 +7,24 @@ time of a sample, counted from the start, stays the time at which it was heard.
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyaudio
-from numpy.typing import NDArray
 
 from device.audio.clock import AudioClock
 from device.audio.devices import AudioDevice, Direction, choose, list_devices
-from device.audio.files import probe, read_multichannel
+from device.audio.filecapture import FILE_PREFIX, FileCapture
+from device.audio.files import probe
 from device.audio.portaudio import hurry, portaudio
 from device.audio.reports import AudioReport, Happening, OnReport, ignore
-from device.audio.resample import Resampler
+from device.audio.source import SILENCE_STEP, OnBlock, Outlet, Source
 from device.config import AudioSettings
 from device.errors import DragomanError
-from device.events import SAMPLE_RATE, Samples
 from device.wording import counted
-
-_LOG = logging.getLogger(__name__)
-
-OnBlock = Callable[[NDArray[np.float32]], None]
-"""Receives each block, on the capture thread."""
-
-Mix = Callable[[NDArray[np.float32]], Samples]
-"""Turns a block ``(frames, channels)`` into one channel ``(frames,)``."""
 
 QUEUE_SECONDS = 4.0
 """Audio that waits for a slow receiver at most."""
@@ -46,42 +35,17 @@ LAST_RETRY = 30.0
 """Seconds between two searches for a lost device; each search waits twice as long as the one before."""
 REPORT_EVERY = 1.0
 _POLL = 0.25
-_SILENCE_STEP = 0.1
 _RELEASED = "released"
-FILE_PREFIX = "file:"
 
 
-def mean_of_channels(block: NDArray[np.float32]) -> Samples:
-    """Mix a block of shape ``(frames, channels)`` by the mean of its channels."""
-    mixed: Samples = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-    return mixed
-
-
-class Microphone(Protocol):
-    """What `Capture` and `FileCapture` have in common."""
-
-    rate: int
-    channels: int
-
-    def start(self) -> None:
-        """Begin to capture; does nothing while it runs."""
-        ...
-
-    def stop(self) -> None:
-        """End; no block comes after this has returned. Does nothing when it has ended."""
-        ...
-
-
-def open_capture(
-    settings: AudioSettings, on_block: OnBlock, on_event: OnReport = ignore, *, mix: Mix | None = None
-) -> Microphone:
+def open_capture(settings: AudioSettings, on_block: OnBlock, on_event: OnReport = ignore) -> Source:
     """Return the microphone that the configuration chooses, not started: a device, or ``file:PATH``.
 
     The parameters are those of `Capture`.
     """
     if _is_file(settings):
-        return FileCapture(settings, on_block, on_event, mix=mix)
-    return Capture(settings, on_block, on_event, mix=mix)
+        return FileCapture(settings, on_block, on_event)
+    return Capture(settings, on_block, on_event)
 
 
 def require_microphone(settings: AudioSettings) -> None:
@@ -100,43 +64,6 @@ def require_microphone(settings: AudioSettings) -> None:
 
 def _is_file(settings: AudioSettings) -> bool:
     return isinstance(settings.input, str) and settings.input.startswith(FILE_PREFIX)
-
-
-class _Outlet:
-    """Hands blocks to their receiver, mixed and resampled where asked for, and counts their time."""
-
-    def __init__(self, on_block: OnBlock, mix: Mix | None) -> None:
-        self._on_block = on_block
-        self._mix = mix
-        self._resampler: Resampler | None = None
-        self.seconds = 0.0
-        """Audio handed on since the start."""
-
-    def set_rate(self, rate: int) -> None:
-        """Expect blocks of another sample rate from here on."""
-        self._rate = rate
-        if self._mix is not None and (self._resampler is None or self._resampler.rate_in != rate):
-            if self._resampler is not None:
-                self._give(self._resampler.flush())
-            self._resampler = Resampler(rate, SAMPLE_RATE)
-
-    def put(self, block: NDArray[np.float32]) -> None:
-        self.seconds += len(block) / self._rate
-        if self._mix is None or self._resampler is None:
-            self._give(block)
-        else:
-            self._give(self._resampler.process(self._mix(block)))
-
-    def put_silence(self, seconds: float, channels: int) -> None:
-        """Hand on silence, in blocks of a tenth of a second at most."""
-        frames = round(seconds * self._rate)
-        step = round(_SILENCE_STEP * self._rate)
-        for at in range(0, frames, step):
-            self.put(np.zeros((min(step, frames - at), channels), np.float32))
-
-    def _give(self, block: NDArray[np.float32]) -> None:
-        if len(block):
-            self._on_block(block)
 
 
 class _Intake:
@@ -161,7 +88,7 @@ class _Intake:
         return None, pyaudio.paContinue
 
 
-class Capture:
+class Capture(Source):
     """Captures from a device, for as long as it takes.
 
     Parameters
@@ -170,64 +97,30 @@ class Capture:
         Which device, rate, channels and block length.
     on_block
         Receives blocks float32 of shape ``(frames, channels)`` at the device's rate, after a ``FOUND``
-        report has told both; or, with ``mix``, of shape ``(samples,)`` at 16 kHz. While the device is away
-        it receives silence.
+        report has told both. While the device is away it receives silence.
     on_event
         Receives ``FOUND``, ``LOST`` and, at most once a second, ``OVERRUN``.
-    mix
-        Makes one channel of several, for example `mean_of_channels` or a beamformer.
     """
 
-    def __init__(
-        self,
-        settings: AudioSettings,
-        on_block: OnBlock,
-        on_event: OnReport = ignore,
-        *,
-        mix: Mix | None = None,
-    ) -> None:
+    def __init__(self, settings: AudioSettings, on_block: OnBlock, on_event: OnReport = ignore) -> None:
+        super().__init__("capture", on_block, on_event)
         self._settings = settings
-        self._on_block = on_block
-        self._on_event = on_event
-        self._mix = mix
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
         self._intake = _Intake(0)
         self._stream: Any = None
         self._lock = threading.Lock()
         """Guards ``_stream``, which another thread may close."""
         self._device: AudioDevice | None = None
-        self.rate = 0
-        """The device's sample rate; 0 until it is found."""
-        self.channels = 0
         self.overruns = 0
         """How often audio was lost since the start."""
         self.lost = 0.0
         """Seconds of audio that silence took the place of while the device was there."""
 
-    def start(self) -> None:
-        """Begin; a ``FOUND`` or a ``LOST`` report follows. Does nothing while it runs."""
-        if self._thread is not None:
-            return
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End and close the device. Does nothing when it has ended."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._stopping.set()
+    def _wake(self) -> None:
         self._intake.blocks.put(None)
-        if thread is not threading.current_thread():
-            thread.join(timeout=5.0)
-            if thread.is_alive():
-                _LOG.warning("the audio system does not let go of the microphone; left to itself")
 
     def _run(self) -> None:
         stopping = self._stopping
-        self._outlet = _Outlet(self._on_block, self._mix)
+        self._outlet = Outlet(self._on_block)
         self._clock = AudioClock()
         self._pending_overruns, self._pending_lost, self._reported = 0, 0.0, 0.0
         retry = 0.0
@@ -344,7 +237,7 @@ class Capture:
     def _wait(self, stopping: threading.Event, seconds: float) -> None:
         """Wait for the next search; silence goes on meanwhile, so that what was being said can end."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not stopping.wait(min(left, _SILENCE_STEP)):
+        while (left := until - time.monotonic()) > 0 and not stopping.wait(min(left, SILENCE_STEP)):
             if self._outlet.seconds:
                 self._insert(self._clock.behind(time.monotonic(), self._outlet.seconds))
 
@@ -370,87 +263,3 @@ class Capture:
         text = f"the microphone was not heard in time: {seconds:.2f} s lost in {counted(max(1, count), 'overrun')}"
         name = self._device.name if self._device else ""
         self._on_event(AudioReport(kind=Happening.OVERRUN, text=text, device=name, count=count, seconds=seconds))
-
-
-class FileCapture:
-    """A recording that stands in for the microphone: the same blocks at the same pace, then silence.
-
-    Chosen by ``audio.input = "file:PATH"``. The parameters are those of `Capture`; rate and channels are
-    the file's.
-    """
-
-    def __init__(
-        self,
-        settings: AudioSettings,
-        on_block: OnBlock,
-        on_event: OnReport = ignore,
-        *,
-        mix: Mix | None = None,
-    ) -> None:
-        self._path = str(settings.input).removeprefix(FILE_PREFIX)
-        self._block = settings.block
-        self._on_block = on_block
-        self._on_event = on_event
-        self._mix = mix
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self.rate = 0
-        self.channels = 0
-
-    def start(self) -> None:
-        """Begin to play the file. Does nothing while it runs.
-
-        Raises
-        ------
-        DragomanError
-            There is no such recording.
-        """
-        if self._thread is not None:
-            return
-        info = probe(self._path)
-        self.rate, self.channels = info.rate, info.channels
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="file-capture", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End. Does nothing when it has ended."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._stopping.set()
-        if thread is not threading.current_thread():
-            thread.join(timeout=5.0)
-
-    def _run(self) -> None:
-        stopping = self._stopping
-        outlet = _Outlet(self._on_block, self._mix)
-        outlet.set_rate(self.rate)
-        text = f"listening to {self._path}: {counted(self.channels, 'channel')} at {self.rate} Hz"
-        self._report(Happening.FOUND, text)
-        began = time.monotonic()
-
-        def play(block: NDArray[np.float32]) -> bool:
-            """Hand a block on at the moment at which its last sample would have been captured."""
-            due = began + outlet.seconds + len(block) / self.rate
-            if stopping.wait(max(0.0, due - time.monotonic())):
-                return False
-            outlet.put(block)
-            return True
-
-        try:
-            for block in read_multichannel(self._path, self._block, self._warn):
-                if not play(block):
-                    return
-        except DragomanError as error:
-            self._report(Happening.LOST, str(error))
-        self._report(Happening.ENDED, f"{self._path} is over")
-        silence = np.zeros((round(self._block * self.rate), self.channels), np.float32)
-        while play(silence):
-            pass
-
-    def _warn(self, line: str) -> None:
-        _LOG.warning("%s", line)
-
-    def _report(self, kind: Happening, text: str) -> None:
-        self._on_event(AudioReport(kind=kind, text=text, device=self._path, rate=self.rate, channels=self.channels))

@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device.audio.capture import FILE_PREFIX, FIRST_RETRY, LAST_RETRY, REPORT_EVERY
+from device.audio.capture import FIRST_RETRY, LAST_RETRY, REPORT_EVERY
+from device.audio.filecapture import FILE_PREFIX
 from device.audio.outputs import CLOCK_RATE, LOW, ClockOutput, DeviceOutput, Feed, Output, Tap
 from device.audio.portaudio import portaudio
 from device.audio.reports import AudioReport, Happening, OnReport, ignore

@@ -196,7 +196,7 @@ def _there(settings: Settings) -> bool:
 
 
 def _stands_in(device: str | int | None) -> bool:
-    from device.audio.capture import FILE_PREFIX
+    from device.audio.filecapture import FILE_PREFIX
     from device.audio.playback import NULL_OUTPUT
 
     return isinstance(device, str) and (device == NULL_OUTPUT or device.startswith(FILE_PREFIX))

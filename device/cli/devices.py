@@ -60,7 +60,7 @@ devices.add_command(calibrate)
 
 
 def _is_stand_in(value: str | int | None) -> bool:
-    from device.audio.capture import FILE_PREFIX
+    from device.audio.filecapture import FILE_PREFIX
     from device.audio.playback import NULL_OUTPUT
 
     return isinstance(value, str) and (value == NULL_OUTPUT or value.startswith(FILE_PREFIX))

@@ -84,7 +84,7 @@ def test_a_dead_microphone_and_swapped_ones_are_named(virtual_mic, tmp_path):
 
 
 def test_a_chirp_from_the_devices_own_speaker_will_do(virtual_mic):
-    virtual_mic.let_hear_speaker()
+    virtual_mic.hear_speaker()
     done = calibrate(virtual_mic, "--chirp", "--dry-run", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     for channel in json.loads(done.stdout)["channels"]:

@@ -31,7 +31,7 @@ def test_who_talks_over_the_devices_voice_is_heard_and_the_device_does_not_hear_
     configuration["audio"] = {"channels": 1}
     path, said = fox(recordings)
     finals = []
-    virtual_mic.let_hear_speaker()
+    virtual_mic.hear_speaker()
     daemon = start_here(listeners=[lambda e: finals.append(e.text) if isinstance(e, Final) else None])
     state(listener, "listening")
     for _ in range(TRIES):
