@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from device.cli.common import print_json, settings_from
+from device.cli.common import json_option, print_json, settings_from
 from device.errors import DragomanError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from device.update.updater import Updater
 
 _HOME = f"{__name__}.home"
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+_AS_JSON = json_option("report")
 _FORCE = click.option("--force", is_flag=True, help="Also an older release, the same again, or one that failed before.")
 
 
