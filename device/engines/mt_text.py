@@ -52,6 +52,11 @@ _ADDRESS: Final = re.compile(
 )
 """Web and mail addresses, hashtags and handles; code and the placeholders of programs."""
 
+_INLINE: Final = re.compile(
+    r"(?P<open><(?!(?:script|style|code|pre|kbd|samp)\b)(?P<name>[A-Za-z][\w-]*)\b[^<>]{0,400}>)(?P<inside>[^<>&]+)(?P<close></(?P=name)\s*>)"
+)
+"""A tag around words, and its end."""
+
 _ADDRESS_OR_SOLID: Final = re.compile(rf"{_ADDRESS.pattern}|(?P<solid>\w{{81,}})")
 """Letters without end are no word of a language that is written with spaces."""
 
@@ -120,11 +125,44 @@ class ChunkTranslator:
 
     def translate(self, texts: Sequence[str]) -> list[Translated]:
         """Translate each text by itself; text without letters passes unchanged, and so do literals inside."""
-        return [answer for text in texts for answer in self._translate_some([text])]
+        return [self._marked_up(text) or self._translate_some([text])[0] for text in texts]
 
     def translate_together(self, texts: Sequence[str]) -> list[Translated]:
         """Do the same, with the chunks of all texts in one call of the model (for engines that gain by batches)."""
-        return self._translate_some(texts)
+        answers = [self._marked_up(text) for text in texts]
+        others = iter(self._translate_some([t for t, answer in zip(texts, answers, strict=True) if answer is None]))
+        return [answer or next(others) for answer in answers]
+
+    def _marked_up(self, text: str) -> Translated | None:
+        """Translate a text with tags as a whole, and set the tags around the words that they stood around.
+
+        None where there are no tags, or where it cannot be told which words those are: then the text is cut at its
+        tags, which costs meaning but no tag.
+        """
+        if "<" not in text or MARKUP.search(text) is None:
+            return None
+        before, core, after = "", text, ""
+        if MARKUP.search(_INLINE.sub("", text)):
+            before, core, after = _peeled(text)
+        spans = list(_INLINE.finditer(core))
+        plain = _INLINE.sub(lambda m: m["inside"], core)
+        if not plain or MARKUP.search(plain):
+            return None
+        whole, *inside = self._translate_some([plain, *(span["inside"] for span in spans)])
+        places: list[tuple[int, int, re.Match[str]]] = []
+        for span, answer in zip(spans, inside, strict=True):
+            words = answer.text.strip().rstrip(".")
+            found = list(re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", whole.text, re.IGNORECASE)) if words else []
+            if len(found) != 1:
+                return None
+            places.append((*found[0].span(), span))
+        out, done = before, 0
+        for start, end, span in sorted(places, key=lambda place: place[0]):
+            if start < done:
+                return None
+            out += whole.text[done:start] + span["open"] + whole.text[start:end] + span["close"]
+            done = end
+        return Translated(out + whole.text[done:] + after, whole.confidence)
 
     def _translate_some(self, texts: Sequence[str]) -> list[Translated]:
         plans = [self._plan(text) for text in texts]
@@ -294,6 +332,23 @@ class ChunkTranslator:
             apart = not text or not piece or text[-1].isspace() or piece[0].isspace() or piece[0] in _TIGHT
             text += " " + piece if self._adds_spaces and not apart else piece
         return Translated(text, total / steps if steps else None)
+
+
+def _peeled(text: str) -> tuple[str, str, str]:
+    """Return the tags and white space at a text's beginning, the text, and those at its end."""
+    start, end = 0, len(text)
+    tags = list(MARKUP.finditer(text))
+    for tag in tags:
+        if text[start : tag.start()].strip():
+            break
+        start = tag.end()
+    for tag in reversed(tags):
+        if tag.start() < start or text[tag.end() : end].strip():
+            break
+        end = tag.start()
+    core = text[start:end].strip()
+    start += text[start:end].find(core)
+    return text[:start], core, text[start + len(core) :]
 
 
 def _append(out: list[tuple[str, bool]], text: str, *, literal: bool) -> None:

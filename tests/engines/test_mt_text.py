@@ -196,3 +196,20 @@ def test_percentages_and_comparisons_are_no_code() -> None:
     for text in ("a < b and c > d", "5% of all", "50 %, say"):
         translate(text, model)
     assert model.given == ["a < b and c > d", "5% of all", "50 %, say"]
+
+
+def test_a_sentence_with_tags_is_translated_as_a_whole_where_their_words_can_be_found_again() -> None:
+    words = {"this": "isto", "is": "é", "very": "muito", "important": "importante"}
+    model = Model(lambda text: " ".join(words.get(w.strip(".").lower(), w) for w in text.split()))
+    assert translate("<p>This is <b>very</b> important </p>", model) == "<p>isto é <b>muito</b> importante </p>"
+    assert model.given[0] == "This is very important"
+
+
+def test_tags_whose_words_move_are_set_where_the_words_are() -> None:
+    model = Model(lambda text: {"blue house": "casa azul", "blue": "azul", "house": "casa"}.get(text, text))
+    assert translate("<i>blue</i> <b>house</b>", model) == "<b>casa</b> <i>azul</i>"
+
+
+def test_tags_whose_words_are_not_found_again_cut_the_sentence() -> None:
+    model = Model(lambda text: text.replace("a", "x") if " " in text else "other")
+    assert translate("a <b>b</b> a b", model) == "other <b>other</b> x b"
