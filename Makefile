@@ -8,7 +8,8 @@
 # make bench-server    how many conversations the server holds at once; also in build/bench-server.json
 # make fuzz            100,000 strange inputs to the server (COUNT=n for n); also in build/fuzz.json
 # make bench-text      the text room: what it gains and costs; also written to build/bench-text.json
-# make bench-array     microphone arrays in simulated rooms: dB, words, degrees; also written to build/bench-array.json
+# make bench-array     microphone arrays in simulated rooms: dB, words, degrees, and people who talk over the device's
+#                      voice; also written to build/bench-array.json and build/bench-barge-in.json
 # make deb             the Debian package, in dist/ (ARCH=arm64 for a Raspberry Pi or a Jetson, from any machine)
 # make image BASE=FILE the system image FILE with Dragoman in it, in dist/ (as root; ARCH=arm64 by default)
 # make update KEY=FILE a signed update of this checkout, in dist/ (ARCH=, MODELS="ID ...", BASE=release.json)
@@ -73,6 +74,7 @@ bench-array: setup
 	@$(PYTHON_VENV) -m tools.models all
 	@$(PYTHON_VENV) -m tools.speech_corpus build/speech
 	@$(PYTHON_VENV) -m tools.bench_array
+	@$(PYTHON_VENV) -m tools.bench_barge_in
 
 deb: setup
 	@$(PYTHON_VENV) -m tools.deb $(if $(ARCH),--arch $(ARCH))
