@@ -20,6 +20,8 @@ HEAD_SIZE = 64 * 1024
 """Bytes that a head may have; keys and tokens in the query are the longest part of honest ones."""
 WAITING = 64
 """Connections that may be open beyond those that are served: to ask, to be told to come again, to be kept alive."""
+GOING = 1001
+"""The code of a socket that closes because the server stops (RFC 6455, 7.4.1)."""
 LINGER = 5.0
 """Seconds in which a client that was cut off can still read why."""
 STUCK = 30.0
@@ -130,6 +132,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not paused and self.queue.qsize() > QUEUED:
             self.read_paused = True
             self.transport.pause_reading()
+
+    def shutdown(self) -> None:
+        """Tell the app that the server stops; it still answers what was said, and closes the socket."""
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
+            return
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING})
 
     def _cut_off(self, code: int, reason: str) -> None:
         """Send a close frame behind what the client has not read, without waiting for the client.

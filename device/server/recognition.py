@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,17 @@ from device.errors import DragomanError
 from device.server.frames import Frame, FrameError, write_binary, write_text
 from device.server.options import Query, turn_options
 from device.server.service import Service
-from device.server.sockets import Socket
+from device.server.sockets import Socket, StoppingError
 from device.server.turn import Turn
 
 log = logging.getLogger(__name__)
+
+
+LAST_WORDS = 3.0
+"""Seconds in which a turn may still be answered when the server stops."""
+LONGEST_ID = 128
+MOST_FINISHED = 64
+"""Turns whose late audio is known not to begin a new one."""
 
 
 class RecognitionSocket:
@@ -37,7 +45,7 @@ class RecognitionSocket:
         self._mode = ""
         self._turn: Turn | None = None
         self._request = ""
-        self._finished: set[str] = set()
+        self._finished: deque[str] = deque(maxlen=MOST_FINISHED)
         self._ending: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -48,6 +56,9 @@ class RecognitionSocket:
         except TimeoutError:
             if self._turn is not None:
                 self._turn.fail("Error", f"nothing was sent for {self._service.settings.server.idle:g} s")
+            raise
+        except StoppingError:
+            await self._finish_soon()
             raise
         finally:
             if self._ending is not None:
@@ -72,11 +83,11 @@ class RecognitionSocket:
         # Everything else (telemetry, speech.event, audio.commit) needs no answer.
 
     async def _begin(self, request: str, context: Mapping[str, Any]) -> None:
-        if not request:
-            raise FrameError("a turn needs an X-RequestId header")
+        if not request or len(request) > LONGEST_ID:
+            raise FrameError(f"a turn needs an X-RequestId header of at most {LONGEST_ID} characters")
         if self._turn is not None and not self._turn.over:
             self._turn.abandon()
-        self._finished.add(self._request)
+        self._finished.append(self._request)
         self._request = request
 
         def reply(path: str, body: Mapping[str, Any] | bytes, *, key: object = None, final: str | None = None) -> None:
@@ -107,6 +118,16 @@ class RecognitionSocket:
         if not data or turn.complete:
             # Answers may take a while, and the client may go, or close its turn, meanwhile.
             self._ending = asyncio.create_task(self._finish(turn))
+
+    async def _finish_soon(self) -> None:
+        """Answer what was said before the server stops, as far as there is time for it."""
+        turn = self._turn
+        if turn is None or turn.over:
+            return
+        if turn.listening or self._ending is None:
+            self._ending = asyncio.create_task(self._finish(turn))
+        await asyncio.wait({self._ending}, timeout=LAST_WORDS)
+        turn.fail("Error", "the server stops")  # nothing is said where the turn is over by now
 
     async def _finish(self, turn: Turn) -> None:
         try:

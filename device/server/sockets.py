@@ -11,6 +11,7 @@ from typing import Protocol
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from device.errors import DragomanError
+from device.server.connections import GOING
 from device.server.frames import Frame, parse_binary, parse_text
 from device.server.outbox import Outbox, StalledError
 from device.server.patience import Patience
@@ -47,6 +48,10 @@ class RefusedSocketError(Exception):
         self.code = code
 
 
+class StoppingError(RefusedSocketError):
+    """The server stops."""
+
+
 class Socket:
     """One accepted WebSocket.
 
@@ -73,12 +78,16 @@ class Socket:
             Nothing came for the settings' ``server.idle`` seconds.
         RefusedSocketError
             A message is longer than the settings allow.
+        StoppingError
+            The server stops; what is put now still leaves.
         """
         settings = self._service.settings.server
         while True:
             await self.room()
             message = await self._patience.wait(self._websocket.receive())
             if message["type"] == "websocket.disconnect":
+                if message.get("code") == GOING:
+                    raise StoppingError(GOING, "the server stops")
                 return
             text, data = message.get("text"), message.get("bytes")
             if len(text or data or b"") > settings.message_kb * 1024:

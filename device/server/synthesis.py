@@ -54,6 +54,7 @@ class SynthesisSocket:
         self._service, self._socket = service, socket
         self._wanted: dict[str, _Wanted] = {}
         self._pieces: dict[str, list[str]] = {}
+        self._length = 0
         self._speaking: asyncio.Task[None] | None = None
         self._request = ""
 
@@ -78,16 +79,17 @@ class SynthesisSocket:
                 self._wanted.pop(next(iter(self._wanted)))
             self._wanted[request] = _Wanted(frame.json())
             if self._wanted[request].streams_text:
-                self._pieces = {request: []}
+                self._pieces, self._length = {request: []}, 0
         elif frame.path == "ssml":
             await self._begin(request, parse_ssml(frame.body))
         elif frame.path == "text.piece" and request in self._pieces:
             pieces = self._pieces[request]
             pieces.append(frame.body.decode("utf-8", errors="replace"))
-            if len(pieces) > MOST_PIECES:
-                raise FrameError("too many pieces of text")
+            self._length += len(frame.body)
+            if len(pieces) > MOST_PIECES or self._length > self._service.settings.server.message_kb * 1024:
+                raise FrameError("there is too much text to speak in one request")
         elif frame.path == "text.end" and request in self._pieces:
-            wanted = self._wanted[request]
+            wanted = self._wanted.get(request) or _Wanted({})
             await self._begin(request, [Say("".join(self._pieces.pop(request)), wanted.manner)])
         elif frame.path == "synthesis.control" and _string(frame.json().get("action")).lower() == "stop":
             await self._interrupt()

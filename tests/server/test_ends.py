@@ -1,7 +1,9 @@
 """How things end: every close code and error that the SDKs show, every limit, and what it takes to come in."""
 
+import asyncio
 import json
 import threading
+import uuid
 from contextlib import suppress
 
 import httpx
@@ -253,6 +255,80 @@ def test_a_reader_that_does_not_read_is_not_heard_and_then_let_go(serve, dial, c
     wait_for(lambda: address.service.connections == 0, 60)
     assert closed(client) == (1008, "what was sent is not read")  # whoever reads on after all is told
     assert letting_go.wait(10)
+
+
+def test_what_was_said_is_answered_before_a_server_that_stops_closes_with_1001(served, dial, closed):
+    client = dial(served)
+    client.context({})
+    client.audio(np.concatenate([silence(0.3), speak("one two three"), silence(0.3)]))
+    client.until("speech.startdetected")
+    stopping = threading.Thread(target=served.server.stop)
+    stopping.start()
+    messages = client.turn()
+    assert bodies(messages, "speech.phrase")[-1]["DisplayText"] == "one two three"
+    assert closed(client) == (1001, "the server stops")
+    stopping.join(10)
+    assert not stopping.is_alive()
+
+
+@pytest.mark.parametrize("path", ["/tts/cognitiveservices/websocket/v1", "/speech/translate?from=en&to=pt", STT])
+def test_a_server_that_stops_closes_every_socket_with_1001(served, dial, closed, path):
+    client = dial(served, path)
+    stopping = threading.Thread(target=served.server.stop)
+    stopping.start()
+    assert closed(client) == (1001, "the server stops")
+    stopping.join(10)
+    assert not stopping.is_alive()
+
+
+def test_a_turn_that_cannot_be_answered_in_time_fails_when_the_server_stops(served, dial, monkeypatch):
+    async def slowly(_conversation):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("device.server.recognition.LAST_WORDS", 0.2)
+    monkeypatch.setattr("device.server.service.Conversation.finish", slowly)
+    client = dial(served)
+    client.context({})
+    client.audio(np.concatenate([silence(0.3), speak("one two three"), silence(0.3)]))
+    client.until("speech.startdetected")
+    stopping = threading.Thread(target=served.server.stop)
+    stopping.start()
+    phrase = bodies(client.turn(), "speech.phrase")[-1]
+    assert (phrase["RecognitionStatus"], phrase["DisplayText"]) == ("Error", "the server stops")
+    stopping.join(20)
+    assert not stopping.is_alive()
+
+
+def test_an_id_without_end_is_refused_and_many_turns_keep_nothing(served, dial, closed):
+    client = dial(served)
+    for _ in range(200):
+        client.request = uuid.uuid4().hex
+        client.text("audio")
+    client.request = "x" * 1000
+    client.context({})
+    assert closed(client)[0] == 1007
+
+
+def test_a_text_to_speak_may_not_come_in_pieces_without_end(serve, dial, closed):
+    client = dial(serve(message_kb=64), "/tts/cognitiveservices/websocket/v1")
+    streaming = {"synthesis": {"input": {"bidirectionalStreamingMode": True}}}
+    client.text("synthesis.context", streaming)
+    for _ in range(70):
+        client.socket.send(f"Path:text.piece\r\nX-RequestId:{client.request}\r\n\r\n{'word ' * 200}")
+    assert closed(client) == (1007, "there is too much text to speak in one request")
+
+
+def test_a_text_in_pieces_is_spoken_though_its_context_was_followed_by_many(served, dial):
+    client = dial(served, "/tts/cognitiveservices/websocket/v1")
+    first = client.request
+    client.text("synthesis.context", {"synthesis": {"input": {"bidirectionalStreamingMode": True}}})
+    client.socket.send(f"Path:text.piece\r\nX-RequestId:{first}\r\n\r\nHello.")
+    for _ in range(12):
+        client.request = uuid.uuid4().hex
+        client.text("synthesis.context", {})
+    client.request = first
+    client.text("text.end")
+    assert bodies(client.turn(), "audio")
 
 
 def test_a_failed_recognition_is_told_as_an_error_phrase_and_the_turn_goes_on(serve, dial):
