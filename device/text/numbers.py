@@ -38,6 +38,21 @@ _PERCENT: Final = frozenset({("por", "cento"), ("por", "ciento"), ("pour", "cent
 """Where a hundred is none."""
 
 
+_DIGIT: Final = "zero|oh|one|two|three|four|five|six|seven|eight|nine"
+_REPEATED: Final = re.compile(
+    rf"(?P<before>\b(?:{_DIGIT})[ ,]+)?\b(?P<how>double|triple) (?P<what>{_DIGIT})\b"
+    rf"(?=(?P<after>[ ,]+(?:{_DIGIT}|double|triple)\b)?)",
+    re.IGNORECASE,
+)
+"""Digits of telephone numbers that are said as "double four"."""
+
+
+def _repeat(match: re.Match[str]) -> str:
+    if not (match["before"] or match["after"]):
+        return match[0]
+    return (match["before"] or "") + " ".join([match["what"]] * (2 if match["how"].lower() == "double" else 3))
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     """A number as it was said."""
@@ -129,6 +144,8 @@ class _Rules:
         )
 
     def write(self, text: str) -> str:
+        if self._language == "en":
+            text = _REPEATED.sub(_repeat, text)
         found: list[_Found] = []
         marked = self._mark(text, found)
         if not found:
@@ -222,6 +239,8 @@ class _Writer:
         numbers = [self._found[int(m[1])] for m in _MARK.finditer(match[0])]
         if not all(n.whole for n in numbers):
             return match[0]
+        if self._table.get("years") == "pairs" and _is_year_with_oh(numbers):
+            return "".join(n.digits for n in numbers)
         one_by_one = all(len(n.digits) == len(n.spoken.split()) for n in numbers)
         total = "".join(n.digits for n in numbers)
         groups = self._table["phone_groups"].get(str(len(total)))
@@ -283,6 +302,15 @@ class _Writer:
             quarter = r"half past|quarter past|quarter to|a quarter past|a quarter to"
             text = re.sub(rf"\b({quarter})\s+({n})", self._quarter, text, flags=re.IGNORECASE)
             text = re.sub(rf"({n})\s+o'clock\b", self._oclock, text, flags=re.IGNORECASE)
+            text = re.sub(rf"({n})(?:\s+minutes)?\s+(past)\s+({n})", self._minutes, text, flags=re.IGNORECASE)
+            told = r"(?<=\bat )|(?<=\bis )|(?<=\bit's )|(?<=\buntil )|(?<=\btill )|(?<=\bbefore )|(?<=\bafter )"
+            text = re.sub(
+                rf"(?:{told})({n})(?:\s+minutes)?\s+(to)\s+({n})(?!\s+(?:\w+s|people)\b)",
+                self._minutes,
+                text,
+                flags=re.IGNORECASE,
+            )
+            text = re.sub(rf"({n}) in ({n})", self._one_in, text)
             units = (
                 r"(?!\s+(?:percent|dollars?|euros?|pounds?|meters|miles|people|years|minutes|hours|seconds|degrees))"
             )
@@ -314,6 +342,21 @@ class _Writer:
         if said.endswith("to"):
             return f"{int(hour.value - 2) % 12 + 1}:45"
         return f"{hour.digits}:{'30' if said.startswith('half') else '15'}"
+
+    def _minutes(self, match: re.Match[str]) -> str:
+        """Write "ten past four" and "at ten to five"."""
+        minute, hour = self._number(match[1]), self._number(match[3])
+        fits = minute.whole and hour.whole and minute.value in (5, 10, 20, 25) and 1 <= hour.value <= 12
+        if not fits:
+            return match[0]
+        if match[2].lower() == "past":
+            return f"{hour.digits}:{int(minute.value):02d}"
+        return f"{int(hour.value - 2) % 12 + 1}:{60 - int(minute.value)}"
+
+    def _one_in(self, match: re.Match[str]) -> str:
+        """Keep "one in ten" in words: one number of it in digits looks odd."""
+        a, b = self._number(match[1]), self._number(match[2])
+        return f"{a.spoken} in {b.spoken}" if max(a.value, b.value) <= _SMALLEST_DIGITS else match[0]
 
     def _oclock(self, match: re.Match[str]) -> str:
         hour = self._number(match[1])
@@ -413,6 +456,14 @@ class _Writer:
 def _is_hyphen(pieces: list[str], place: int) -> bool:
     """Whether the piece stands between two words: "twenty-five"."""
     return 0 < place < len(pieces) - 1 and pieces[place - 1][-1:].isalpha() and pieces[place + 1][:1].isalpha()
+
+
+def _is_year_with_oh(numbers: list[_Found]) -> bool:
+    """Whether numbers are a year such as nineteen oh five."""
+    if len(numbers) != 3:
+        return False
+    century, zero, year = numbers
+    return 11 <= century.value <= 20 and zero.digits == "0" and 1 <= year.value <= 9
 
 
 def _is_pair(a: _Found, b: _Found) -> bool:

@@ -115,3 +115,17 @@ def test_any_heap_of_number_words_is_survived(text):
 @given(st.text(), st.sampled_from(["en", "pt", "es", "fr", "de", "it"]))
 def test_any_text_is_survived(text, language):
     write_numbers(text, language)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "written"),
+    [
+        ("born in nineteen oh five", "born in 1905"),
+        ("it is ten past four, or at twenty five to nine", "it is 4:10, or at 8:35"),
+        ("oh seven nine double four one two three four five six", "07944123456"),
+        ("one in ten, and five to six people", "one in ten, and five to six people"),
+        ("a double one", "a double one"),
+    ],
+)
+def test_english_times_years_and_numbers_are_written_however_they_are_said(spoken, written):
+    assert write_numbers(spoken, "en") == written
