@@ -10,8 +10,7 @@ from device.server.service import BusyError
 
 CODES = {
     400: "InvalidRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed",
-    408: "RequestTimeout", 409: "Conflict", 411: "InvalidRequest", 413: "PayloadTooLarge", 415: "UnsupportedMediaType",
-    429: "TooManyRequests", 500: "InternalServerError", 503: "ServiceUnavailable",
+    408: "RequestTimeout", 413: "PayloadTooLarge", 429: "TooManyRequests", 500: "InternalServerError",
 }  # fmt: skip
 
 
@@ -24,11 +23,12 @@ class HttpError(DragomanError):
 
 
 def error_response(status: int, message: str, inner: str = "") -> JSONResponse:
-    """Return a failure in Azure's shape; ``429`` and ``503`` say when to come again."""
+    """Return a failure in Azure's shape; ``429`` says when to come again."""
     error: dict[str, object] = {"code": CODES.get(status, "Error"), "message": message}
     if inner:
         error["innerError"] = {"code": inner, "message": message}
-    headers = {408: {"Connection": "close"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}.get(status)
+    # After a fault of its own, or half a request, the server uses the connection no more.
+    headers = {408: {"Connection": "close"}, 429: {"Retry-After": "1"}, 500: {"Connection": "close"}}.get(status)
     return JSONResponse({"error": error}, status, headers)
 
 

@@ -143,6 +143,51 @@ def test_one_connection_too_many_is_told_to_come_again(serve):
     wait_for(lambda: status(address, STT) == 101)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/cognitiveservices/voices/list"),
+        ("GET", "/cognitiveservices/v1"),
+        ("PUT", "/speechtotext/v3.2/transcriptions"),
+    ],
+)
+def test_a_method_that_an_address_has_not_is_refused(served, method, path):
+    with served.client() as client:
+        answer = client.request(method, path)
+    assert answer.status_code == 405
+    assert answer.json()["error"]["code"] == "MethodNotAllowed"
+
+
+def test_a_fault_of_the_server_itself_is_a_500_without_its_insides(served, monkeypatch):
+    monkeypatch.setattr(served.service.languages, "spoken", lambda: 1 / 0)
+    with served.client() as client:
+        answer = client.get("/cognitiveservices/voices/list")
+        assert answer.status_code == 500
+        assert answer.json() == {"error": {"code": "InternalServerError", "message": "the server failed"}}
+        assert client.get("/healthz").status_code == 200
+
+
+# 1002 and 1007 for what is no WebSocket message
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x83\x80abcd", 1002),  # an opcode that nobody has given a meaning
+        (b"\x81\x02ab", 1002),  # not masked
+        (b"\x09\x80abcd", 1002),  # a ping in pieces
+        (b"\x80\x80abcd", 1002),  # goes on with what has not begun
+        (b"\x81\x81\0\0\0\0\xff", 1007),  # text that is not UTF-8
+    ],
+    ids=["opcode", "unmasked", "ping", "continuation", "text"],
+)
+def test_what_is_no_web_socket_message_closes_the_socket(served, dial, closed, frame, code):
+    client = dial(served)
+    client.socket.socket.sendall(frame)
+    assert closed(client)[0] == code
+    wait_for(lambda: served.service.connections == 0)
+
+
 # 1007: wrong for ever, so the SDKs do not try again
 
 

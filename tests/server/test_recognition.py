@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,19 @@ def test_silence_ends_an_interactive_turn(served, dial):
     client.context({})
     client.audio(silence(3))
     assert bodies(client.turn(), "speech.phrase")[0]["RecognitionStatus"] == "InitialSilenceTimeout"
+
+
+def test_a_sound_without_words_is_no_match(serve, dial):
+    engines = ServedEngines()
+    heard = engines.asr.recognize
+    engines.asr.recognize = lambda samples, *, final: replace(heard(samples, final=final), text="")
+    client = dial(serve(engines=engines), INTERACTIVE)
+    client.context({})
+    client.audio(np.concatenate([silence(0.3), speak("one two three"), silence(1)]))
+    client.end()
+    (phrase,) = bodies(client.turn(), "speech.phrase")
+    engines.close()
+    assert (phrase["RecognitionStatus"], phrase["DisplayText"]) == ("NoMatch", "")
 
 
 def test_no_speech_before_the_end_of_the_audio_is_told(served, dial):
