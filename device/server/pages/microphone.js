@@ -54,6 +54,7 @@ export class Microphone {
 
   async #start() {
     this.prepare();
+    void this.#context.resume(); // which takes as long as the question for the microphone
     try {
       const audio = { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
       this.#stream = await navigator.mediaDevices.getUserMedia({ audio });
