@@ -1,7 +1,7 @@
 """Makes all voices equally loud (EBU R 128), with no need to hear a sentence to its end first.
 
 How loud a voice is by itself is measured once, on numbers, which every language has. From then on its gain is known
-before it speaks; half of what the first piece of a sentence is louder or softer than others is taken back as well.
+before it speaks; half of what a sentence, as far as it was heard, is louder or softer than others is taken back too.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _CEILING: Final = 0.86
 """Samples never exceed it, so that the true peak stays below -1 dBTP (0.891)."""
 
 
-def sentence_gain(levels: Samples, voice_gain: float) -> float:
+def sentence_gain(power: float, voice_gain: float) -> float:
     """Return the factor for a sentence.
 
     Parameters
     ----------
-    levels
-        Root mean square of its first piece, frame by frame.
+    power
+        Mean square of what was heard of it so far.
     voice_gain
         From `measured_gain`, in dB.
     """
-    own = 20 * float(np.log10(max(float(np.sqrt(np.mean(levels**2))), 1e-9)))
+    own = 10 * float(np.log10(max(power, 1e-18)))
     return float(10 ** ((voice_gain - (own - _REFERENCE) / 2) / 20))
 
 

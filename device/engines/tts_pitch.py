@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from device.events import Samples
 
-LOWEST, HIGHEST = 60.0, 420.0
+LOWEST, HIGHEST = 50.0, 420.0
 """Fundamental frequencies of speech in Hz."""
 _STEP: Final = 0.005
 _WINDOW: Final = 0.03

@@ -123,6 +123,7 @@ class Voice(ABC):
         hop = max(1, self.sample_rate // _FRAMES)
         edge, fade = round(_EDGE * self.sample_rate), round(_FADE * self.sample_rate)
         gain = loudest = 0.0
+        power, heard = 0.0, 0  # of the speech so far: the sum of its squares, and its samples
         held = np.zeros(0, np.float32)
         for piece in raw.sound:
             held = np.concatenate((held, np.nan_to_num(piece, posinf=0.0, neginf=0.0)))
@@ -134,8 +135,11 @@ class Voice(ABC):
             ready = int(loud[-1] + 1) * hop  # what comes after may be the silence at the end: it stays back
             times: tuple[tuple[float, float], ...] = ()
             lead = 0.0
-            if not gain:
-                gain = sentence_gain(level[loud[0] : loud[-1] + 1], self.gain)
+            start = 0 if gain else int(loud[0]) * hop
+            power, heard = power + float(np.sum(held[start:ready] ** 2)), heard + ready - start
+            before, gain = gain, sentence_gain(power / heard, self.gain)
+            if not before:
+                before = gain
                 first = max(0, int(loud[0]) * hop - edge)
                 lead = (int(loud[0]) * hop - first) / self.sample_rate
                 held, ready = held[first:], ready - first
@@ -143,12 +147,17 @@ class Voice(ABC):
                 times = _shifted(raw.words, first / self.sample_rate) or _estimated(
                     words, lead, ready / self.sample_rate
                 )
-            yield SpeechPiece(limited(held[:ready] * gain), times, lead)
+            yield SpeechPiece(limited(held[:ready] * _ramp(before, gain, fade * 5, ready)), times, lead)
             held = held[ready:]
         if gain:
             held = held[:edge] * gain
             held *= np.linspace(1.0, 0.0, len(held), dtype=np.float32)
             yield SpeechPiece(limited(held), tail=len(held) / self.sample_rate)
+
+
+def _ramp(before: float, after: float, length: int, count: int) -> Samples:
+    """Return ``count`` factors that go from one gain to the next within ``length`` samples."""
+    return np.interp(np.arange(count), [0, length], [before, after]).astype(np.float32)
 
 
 def pause_after(text: str) -> float:
