@@ -139,6 +139,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
             return
         self.stop_keepalive()
+        self.close_timeout = 1.0  # not every client answers the close frame
         self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING})
 
     def _cut_off(self, code: int, reason: str) -> None:
