@@ -27,6 +27,8 @@ settings.register_profile("dragoman", deadline=None)  # machines are shared: no 
 settings.load_profile("dragoman")
 
 _SLOW = {"models", "e2e"}
+APPLIANCE = bool(os.environ.pop("DRAGOMAN_TEST_APPLIANCE", ""))
+"""Whether ``make test-appliance`` runs: what takes minutes, or needs a machine that keeps time, runs too."""
 _FAST = os.environ.pop("DRAGOMAN_TEST_FAST", "") not in {"", "0"}  # the settings refuse variables they do not know
 
 

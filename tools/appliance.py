@@ -38,6 +38,8 @@ TESTS = (
     "tests/test_watchdog.py",
     "tests/test_diagnostics.py",
     "tests/tools/test_configure_board.py",
+    "tests/tools/test_install.py",
+    "tests/tools/test_image.py",
 )
 FAULTS = {
     "kill -9 in every state": ("test_killed_in_any_state_it_comes_back_and_no_final_is_lost",),

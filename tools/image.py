@@ -3,7 +3,8 @@
 The image is one of Raspberry Pi OS (64 bit) or Debian, with the root file system (ext4) as its last partition. FOLDER
 is what ``tools/install --prepare`` made, with package, Debian packages and models, and, where the owner put them there,
 ``dragoman.toml`` and ``update.pub``. The result needs no network, neither here nor on the device: it is written to a
-card, and starts as a translator.
+card, and starts as a translator. The boot partition stays as it is: overlays for microphones and amplifiers are set on
+the device, by ``dragoman-configure-board``.
 
 The installer runs inside the image as it would on the device: mounted, as root, and for another processor through
 qemu's user emulation (``qemu-user-static`` with binfmt_misc).
@@ -26,9 +27,6 @@ from pathlib import Path
 SECTOR = 512
 GROW = 2_500_000_000
 """Bytes by which the root partition grows, for program and models."""
-BOOT = ("boot/firmware", "boot")
-"""Where the first partition, if it is FAT, is mounted."""
-FAT = {"b", "c", "e", "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"}
 INSIDE = "run/dragoman-install"
 
 
@@ -38,12 +36,11 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition: number from 1, begin and size in bytes, type as ``sfdisk`` says it."""
+    """One partition: number from 1, begin and size in bytes."""
 
     number: int
     start: int
     size: int
-    kind: str
 
 
 def partitions(image: Path) -> list[Partition]:
@@ -51,7 +48,7 @@ def partitions(image: Path) -> list[Partition]:
     table = json.loads(run("sfdisk", "--json", image))["partitiontable"]
     size = table.get("sectorsize", SECTOR)
     rows = sorted(table["partitions"], key=lambda row: row["start"])
-    return [Partition(n, row["start"] * size, row["size"] * size, row["type"]) for n, row in enumerate(rows, 1)]
+    return [Partition(n, row["start"] * size, row["size"] * size) for n, row in enumerate(rows, 1)]
 
 
 def make(source: Path, folder: Path, target: Path, grow: int = GROW) -> None:
@@ -90,16 +87,11 @@ def _grow(image: Path, by: int) -> None:
 
 
 def _install(image: Path, folder: Path) -> None:
-    first, last = (found := partitions(image))[0], found[-1]
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        device = stack.enter_context(_device(image, last))
+        device = stack.enter_context(_device(image, partitions(image)[-1]))
         stack.callback(_check, device)
         stack.enter_context(_mounted(root, device))
-        if first != last and first.kind in FAT:
-            boot = next((root / name for name in BOOT if (root / name).is_dir()), None)
-            if boot is not None:
-                stack.enter_context(_mounted(boot, stack.enter_context(_device(image, first))))
         for name in ("proc", "sys", "dev"):
             stack.enter_context(_mounted(root / name, f"/{name}", "--bind"))
         stack.enter_context(_mounted(root / "run", "tmpfs", "-t", "tmpfs"))

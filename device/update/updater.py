@@ -349,7 +349,7 @@ class Updater:
             self._decide(pending)
         except UpdateFailedError as error:
             return str(error)
-        return f"{pending.was} is installed"
+        return "the interrupted update is decided"
 
 
 def title(manifest: Manifest) -> str:

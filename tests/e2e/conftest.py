@@ -14,12 +14,11 @@ import pytest
 from device.config import Settings
 from device.daemon import Daemon
 from tests.audio.pulse import virtual_mic  # noqa: F401
+from tests.conftest import APPLIANCE
 from tests.support.mqtt_listener import Listener
 from tools.local_broker import LocalBroker
 
-# What takes minutes, or needs a machine that keeps time, is run by `make test-appliance`; the settings refuse variables
-# that they do not know.
-collect_ignore = [] if os.environ.pop("DRAGOMAN_TEST_APPLIANCE", "") else ["test_faults.py", "test_barge_in.py"]
+collect_ignore = [] if APPLIANCE else ["test_faults.py", "test_barge_in.py"]
 
 DEVICE = "bench"
 MODELS = ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "tts-piper-pt-faber", "vad-silero")

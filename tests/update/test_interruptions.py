@@ -14,6 +14,7 @@ import pytest
 
 from device.errors import DragomanError
 from device.update.home import CURRENT, GOOD, Phase
+from tests.conftest import APPLIANCE
 from tests.update.support import ILL, Device, Signer, write_bundle, write_tree
 
 CHANGING = {
@@ -21,8 +22,7 @@ CHANGING = {
     "os.truncate", "fcntl.flock", "subprocess.Popen", "os.utime",
 }  # fmt: skip
 """What the interpreter announces (PEP 578) just before it does it."""
-THOROUGH = bool(os.environ.get("DRAGOMAN_TEST_APPLIANCE"))
-STRIDE = 1 if THOROUGH else 5
+STRIDE = 1 if APPLIANCE else 5
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def killed_at_health_check() -> None:
 def test_killed_at_any_byte_of_a_write_the_version_that_runs_is_whole(fresh, store):
     _, _, good, _ = store
     sizes = set()
-    for number in range(0, 1200, 3 if THOROUGH else 60):
+    for number in range(0, 1200, 3 if APPLIANCE else 60):
         device = fresh()
         if dies(lambda device=device: device.apply(good), killed_at_byte(number)):
             sizes.add(number)
@@ -254,7 +254,7 @@ def test_a_bundle_with_any_byte_changed_is_refused_or_the_same(fresh, store):
 
 
 def stride(whole: bytes) -> int:
-    return max(1, len(whole) // (400 if THOROUGH else 40))
+    return max(1, len(whole) // (400 if APPLIANCE else 40))
 
 
 def damaged(fresh, good: Path, variants) -> None:

@@ -1,0 +1,79 @@
+"""Fresh Debian systems in folders, of this processor or another one (through qemu's user emulation)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools import debian, offline
+from tools.lock import ROOT
+
+MODELS = ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "vad-silero")
+WORK = ROOT / "build" / "deb"
+CACHE = ROOT / "build" / "chroots"
+NATIVE = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
+ENTER = """\
+set -e
+for name in proc dev sys; do mount --bind "/$name" "$0/$name"; done
+mkdir -p "$0/stick"
+mount --bind -o ro "$1" "$0/stick"
+root=$0; shift
+exec chroot "$root" "$@"
+"""
+
+
+def why_not(architecture: str = NATIVE) -> str | None:
+    """Return why there can be no such system here."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if shutil.which("debootstrap") is None:
+        return "needs debootstrap"
+    handlers = Path("/proc/sys/fs/binfmt_misc")
+    if architecture != NATIVE and not (handlers / f"qemu-{debian.MACHINES[architecture]}").exists():
+        return "needs qemu-user-static, and binfmt_misc mounted with its entry"
+    return None
+
+
+def base(architecture: str) -> Path:
+    """Return a fresh Debian 12, made once."""
+    folder = CACHE / f"bookworm-{architecture}"
+    if not folder.exists():
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        making = ["debootstrap", "--variant=minbase", f"--arch={architecture}", "bookworm", partial, debian.mirror()]
+        subprocess.run(making, check=True, stdout=subprocess.DEVNULL)
+        # A system that is thrown away need not survive a power cut while it is made.
+        (partial / "etc/dpkg/dpkg.cfg.d/fast").write_text("force-unsafe-io\n")
+        partial.rename(folder)
+    return folder
+
+
+def fill_stick(folder: Path, architecture: str, recording: Path) -> Path:
+    """Put on a stick what a person would: everything to install from, and a recording to try it on."""
+    offline.fill(folder, architecture, WORK, package=None, suite="bookworm", models=MODELS)
+    shutil.copy(recording, folder / "fox.wav")
+    return folder
+
+
+class System:
+    """A fresh system; what is in ``stick`` is at /stick there."""
+
+    def __init__(self, folder: Path, stick: Path, architecture: str = NATIVE, *, fresh: bool = True) -> None:
+        self.root, self._stick = folder, stick
+        if fresh:
+            subprocess.run(["cp", "-a", "--reflink=auto", base(architecture), folder], check=True)
+
+    def run(self, *command: object, network: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command there, by default without any network."""
+        namespaces = ["--mount"] + ([] if network else ["--net"])
+        own = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", **environment}
+        done = subprocess.run(
+            ["unshare", *namespaces, "sh", "-c", ENTER, self.root, self._stick, *map(str, command)],
+            env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )  # fmt: skip
+        sys.stdout.write(done.stdout[-3000:] + done.stderr[-3000:])
+        return done
