@@ -163,8 +163,11 @@ def _translate_files(
     printer = _Printer(captions, name_files=len(files) > 1)
     infos = []
     for file in files:
-        with printer.reporting(file):
+        try:
             infos.append(probe(file))
+        except DragomanError:
+            with printer.reporting(file):
+                raise
     if not infos:
         return 1
     with ExitStack() as stack:
