@@ -6,9 +6,9 @@ nothing, for good; and while `quiet` holds, C's ``stderr`` is a file in memory. 
 program assign that variable (its manual, "Standard Streams"). File descriptor 2, which Python and child
 processes write to, is never touched.
 
-One thing is left: PortAudio prints three lines of its own when a device dies while it streams, on its own thread and at a
-moment that nobody knows beforehand. To keep ``stderr`` swapped until then would hide what any other library says last
-before it ends the process, and PortAudio's own switch for its messages is not exported.
+One thing is left: PortAudio prints three lines of its own when a device dies while it streams, on its own thread and
+at a moment that nobody knows beforehand. To keep ``stderr`` swapped until then would hide what any other library says
+last before it ends the process, and PortAudio's own switch for its messages is not exported.
 """
 
 from __future__ import annotations
