@@ -167,7 +167,7 @@ def serving() -> Iterator[Target]:
         }  # fmt: skip
         command = [sys.executable, "-m", "device", *(f"--set={name}={value}" for name, value in flags.items()), "serve"]
         with log.open("w") as told:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True, start_new_session=True)
         assert process.stdout is not None
         try:
             line = process.stdout.readline()
@@ -291,13 +291,13 @@ def use_everything(target: Target) -> None:
     target.post("/cognitiveservices/v1", inputs.HUGE.encode(), "application/ssml+xml")
 
 
-def run(target: Target, count: int) -> tuple[Mapping[str, Findings], list[State]]:
-    """Send ``count`` inputs in rounds; return what came of each kind, and how the server was after each tenth."""
+def run(target: Target, count: int, found: dict[str, Findings], states: list[State]) -> None:
+    """Send ``count`` inputs in rounds; note what comes of each kind, and how the server is after each tenth."""
     use_everything(target)
     sent = kinds(target)
     wanted = {name: max(1, round(count * share)) for name, (share, _, _) in sent.items()}
-    found = {name: Findings() for name in sent}
-    states = [State(0, target.memory_mb, target.files)]
+    found |= {name: Findings() for name in sent}
+    states.append(State(0, target.memory_mb, target.files))
     number = 0
     while any(found[name].inputs < wanted[name] for name in sent):
         for name, (_, strategy, send) in sent.items():
@@ -314,7 +314,6 @@ def run(target: Target, count: int) -> tuple[Mapping[str, Findings], list[State]
                 raise DragomanError(f"the server ended with {target.process.returncode} under {name!r}")
         states.append(State(sum(f.inputs for f in found.values()), target.memory_mb, target.files))
         print(json.dumps(asdict(states[-1])), flush=True)
-    return found, states
 
 
 def _settled(states: list[State]) -> State:
@@ -362,15 +361,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=COUNT, help=f"inputs in all [{COUNT}]")
     count = parser.parse_args().count
+    found: dict[str, Findings] = {}
+    states: list[State] = []
+    interrupted: list[str] = []
     with ExitStack() as stack:
         target = stack.enter_context(serving())
-        found, states = run(target, count)
+        try:
+            run(target, count, found, states)
+        except KeyboardInterrupt:
+            interrupted = ["it was interrupted: this is what came of the inputs so far"]
         time.sleep(2)  # the last connections are closing
         states.append(State(states[-1].inputs, target.memory_mb, target.files))
         use_everything(target)  # and it still works
         faults = target.faults
     show(found, states)
-    wrong = judge(found, states, faults)
+    wrong = interrupted + judge(found, states, faults)
     for line in wrong:
         print(line)
     for findings in found.values():
