@@ -24,6 +24,7 @@ from device.text.ssml_say_as import KINDS, say_as
 DEEPEST = 40
 """Elements inside each other."""
 LONGEST_BREAK = 20.0
+MOST_PHONEMES = 200
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _RATES = {"x-slow": 0.5, "slow": 0.64, "medium": 1.0, "default": 1.0, "fast": 1.55, "x-fast": 2.0}
 _PITCHES = {"x-low": 0.7, "low": 0.85, "medium": 1.0, "default": 1.0, "high": 1.15, "x-high": 1.3}
@@ -196,6 +197,8 @@ def _phonemes(element: Element) -> str:
     if alphabet not in {"ipa", "x-sampa", "xsampa"}:
         raise SsmlError(f"phonemes are written in ipa or x-sampa here, not {alphabet[:40]!r}")
     given = element.get("ph", "")
+    if len(given) > MOST_PHONEMES:
+        raise SsmlError(f"a word has at most {MOST_PHONEMES} phonemes, not {len(given)}")
     return given if alphabet == "ipa" else from_x_sampa(given)
 
 
@@ -272,35 +275,37 @@ def _contoured(manner: Manner, text: str | None) -> Manner:
 def _joined(parts: Iterator[Part]) -> Iterator[Part]:
     """Join neighbouring words of one manner, drop what holds none, and tell where no space stands between."""
     open_: Say | None = None
+    texts: list[str] = []  # of the open one; put together at its end, for there may be very many
     apart = True
     for part in parts:
         if not isinstance(part, Say):
-            if open_ is not None and open_.text.strip():
-                yield _tidied(open_)
+            if open_ is not None and (tidied := _tidied(open_, texts)).text:
+                yield tidied
             open_, apart = None, True
             yield part
             continue
         if not part.text:
             continue
         if open_ is not None and part.manner == open_.manner and _plain(part) and _plain(open_):
-            open_ = replace(open_, text=open_.text + part.text)
+            texts.append(part.text)
             continue
-        if open_ is not None and open_.text.strip():
-            yield _tidied(open_)
         if open_ is not None:
-            apart = (apart and not open_.text.strip()) or open_.text[-1:].isspace()
-        open_ = replace(part, glued=not apart and not part.text[:1].isspace())
+            tidied = _tidied(open_, texts)
+            if tidied.text:
+                yield tidied
+            apart = (apart and not tidied.text) or texts[-1][-1:].isspace()
+        open_, texts = replace(part, glued=not apart and not part.text[:1].isspace()), [part.text]
         apart = False
-    if open_ is not None and open_.text.strip():
-        yield _tidied(open_)
+    if open_ is not None and (tidied := _tidied(open_, texts)).text:
+        yield tidied
 
 
 def _plain(say: Say) -> bool:
     return not say.spoken and not say.phonemes
 
 
-def _tidied(say: Say) -> Say:
-    return replace(say, text=" ".join(say.text.split()))
+def _tidied(say: Say, texts: list[str]) -> Say:
+    return replace(say, text=" ".join("".join(texts).split()))
 
 
 def _name(element: Element) -> str:

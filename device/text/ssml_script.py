@@ -7,8 +7,10 @@ paragraph do.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from device.text.sentences import split_sentences
@@ -78,17 +80,26 @@ class _Run:
 
     language: str
     says: list[tuple[int, Say]] = field(default_factory=list)
-    marks: list[tuple[int, str]] = field(default_factory=list)
-    text: str = ""
-    hidden: str = ""
+    marks: deque[tuple[int, str]] = field(default_factory=deque)
+    length: int = 0
 
     def add(self, say: Say) -> None:
-        space = "" if not self.text or say.glued else " "
-        self.text += space
-        self.hidden += space
-        self.says.append((len(self.text), say))
-        self.text += say.text
-        self.hidden += _OPAQUE * len(say.text) if say.spoken or say.phonemes else say.text
+        if self.length and not say.glued:
+            self.length += 1
+        self.says.append((self.length, say))
+        self.length += len(say.text)
+
+    def texts(self) -> tuple[str, str]:
+        """Return the text, and the same with a letter for all that is said otherwise."""
+        text: list[str] = []
+        hidden: list[str] = []
+        done = 0
+        for at, say in self.says:
+            space = " " * (at - done)
+            text += [space, say.text]
+            hidden += [space, _OPAQUE * len(say.text) if say.spoken or say.phonemes else say.text]
+            done = at + len(say.text)
+        return "".join(text), "".join(hidden)
 
 
 def write_script(parts: Iterable[Part], language_of: Callable[[Manner], str]) -> Iterator[Script]:
@@ -127,7 +138,7 @@ def _cut_up(parts: Iterable[Part], language_of: Callable[[Manner], str]) -> Iter
                 yield from _sentences(run)
                 run = None
             if run is None or not run.says:
-                marks = run.marks if run else []
+                marks = run.marks if run else deque[tuple[int, str]]()
                 run = _Run(language_of(part.manner), marks=marks)
             voice = who
             run.add(part)
@@ -135,7 +146,7 @@ def _cut_up(parts: Iterable[Part], language_of: Callable[[Manner], str]) -> Iter
             if run is None:
                 yield part
             else:
-                run.marks.append((len(run.text), part.name))
+                run.marks.append((run.length, part.name))
         else:
             if run is not None:
                 yield from _sentences(run, ended=isinstance(part, End))
@@ -148,18 +159,21 @@ def _cut_up(parts: Iterable[Part], language_of: Callable[[Manner], str]) -> Iter
 
 def _sentences(run: _Run, *, ended: bool = False) -> Iterator[Script]:
     """Yield the sentences of a run; the last one ends as a sentence does where the document says so (``ended``)."""
-    marks = list(run.marks)
-    start = 0
+    marks = run.marks
+    whole, hidden = run.texts()
+    start = first = 0
     made: list[Sentence] = []
-    for text in split_sentences(run.hidden, run.language):
+    for text in split_sentences(hidden, run.language):
         stop = start + len(text)
-        words, places = _words(run, start, stop)
+        while first < len(run.says) - 1 and run.says[first + 1][0] <= start:
+            first += 1
+        words, places = _words(run, first, whole, start, stop)
         own: list[tuple[int, str]] = []
-        while marks and (marks[0][0] < stop or stop >= len(run.text)):
-            place, name = marks.pop(0)
+        while marks and (marks[0][0] < stop or stop >= len(whole)):
+            place, name = marks.popleft()
             own.append((sum(at <= place for at in places), name))
         if words:
-            made += _cut(run.text[start:stop].strip(), words, own)
+            made += _cut(whole[start:stop].strip(), words, own)
         else:
             yield from made
             made = []
@@ -177,20 +191,22 @@ def _paused(sentence: Sentence, pause: float) -> Sentence:
     return Sentence(sentence.text, sentence.words, sentence.marks, pause, sentence.first, sentence.last)
 
 
-def _words(run: _Run, start: int, stop: int) -> tuple[list[ScriptWord], list[int]]:
-    """Return the words between two places of a run, and where each ends."""
+def _words(run: _Run, first: int, whole: str, start: int, stop: int) -> tuple[list[ScriptWord], list[int]]:
+    """Return the words between two places of a run, and where each ends; ``first`` is what is said at ``start``."""
     found: list[ScriptWord] = []
     places: list[int] = []
-    for at, say in run.says:
+    for at, say in islice(run.says, first, None):
         low, high = max(at, start), min(at + len(say.text), stop)
+        if at >= stop:
+            break
         if low >= high:
             continue
-        text = run.text[low:high]
+        text = whole[low:high]
         otherwise = say.spoken or (text if say.phonemes else "")
         pairs = [(text, otherwise)] if otherwise else spoken_words(text, run.language)
         place = low
         for written, spoken in pairs:
-            place = run.text.find(written, place, high) + len(written)
+            place = whole.find(written, place, high) + len(written)
             if (
                 found and say.glued and place - len(written) == at and _ATTACHED.match(written)
             ):  # a sign that follows what is said otherwise
@@ -198,11 +214,25 @@ def _words(run: _Run, start: int, stop: int) -> tuple[list[ScriptWord], list[int
                 found[-1] = ScriptWord(before.text + written, before.spoken + written, before.manner, before.phonemes)
                 places[-1] = place
             else:
-                found.append(ScriptWord(written, spoken, say.manner, say.phonemes))
-                places.append(place)
+                for number, part in enumerate(_short(spoken)):  # only the first part stands for what is written
+                    found.append(ScriptWord("" if number else written, part, say.manner, say.phonemes))
+                    places.append(place)
     if not any(_SPOKEN.search(word.spoken) or word.phonemes for word in found):
         return [], []
     return found, places
+
+
+def _short(spoken: str) -> list[str]:
+    """Cut what is said for one word so that each part can be spoken at once."""
+    if len(spoken) <= LONGEST:
+        return [spoken]
+    parts = [""]
+    for word in spoken.split():
+        for piece in (word[i : i + LONGEST] for i in range(0, len(word), LONGEST)):
+            if len(parts[-1]) + len(piece) >= LONGEST:
+                parts.append("")
+            parts[-1] = f"{parts[-1]} {piece}".strip()
+    return [part for part in parts if part]
 
 
 def _cut(text: str, words: list[ScriptWord], marks: list[tuple[int, str]]) -> list[Sentence]:

@@ -163,11 +163,11 @@ def test_one_word_may_be_slower_without_cutting_the_sentence(joe: Synthesizer) -
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("change", [-20, 15, 30])
+@pytest.mark.parametrize("change", [-20, 30])
 def test_pitch_changes_by_what_is_asked_and_the_length_stays(joe: Synthesizer, change: int) -> None:
     text = "We will meet tomorrow morning near the old railway station."
-    plain = [read(text, joe)[0] for _ in range(3)]
-    changed = [read(f'<prosody pitch="{change:+d}%">{text}</prosody>', joe)[0] for _ in range(3)]
+    plain = [read(text, joe)[0] for _ in range(2)]
+    changed = [read(f'<prosody pitch="{change:+d}%">{text}</prosody>', joe)[0] for _ in range(2)]
     usual, asked = (np.median([median_pitch(s, joe.sample_rate) for s in sounds]) for sounds in (plain, changed))
     assert asked / usual == pytest.approx(1 + change / 100, rel=0.05)
     assert np.mean([len(s) for s in changed]) == pytest.approx(np.mean([len(s) for s in plain]), rel=0.06)

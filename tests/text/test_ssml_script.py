@@ -1,7 +1,9 @@
 """A document becomes sentences of words, each in its own manner."""
 
 # ruff: noqa: RUF001 - phonetic letters look like others
-from device.text.ssml import Bookmark, Pause, parse_ssml
+import pytest
+
+from device.text.ssml import Bookmark, Pause, SsmlError, parse_ssml
 from device.text.ssml_script import LONGEST, PARAGRAPH_PAUSE, Sentence, write_script
 
 
@@ -74,3 +76,35 @@ def test_a_long_sentence_is_cut_and_loses_no_word():
 def test_nothing_to_say_makes_no_sentence():
     assert script("<p> … </p>") == []
     assert script("…<bookmark mark='a'/>") == [Bookmark("a")]
+
+
+HEAVY = {
+    "text": "One word. " * 40_000,
+    "one word": "x" * 400_000,
+    "digits": "7" * 100_000,
+    "comments": "a<!---->" * 50_000,
+    "emphases": "<emphasis>a</emphasis>b. " * 14_000,
+    "bookmarks": "a <bookmark mark='m'/>" * 18_000,
+    "substitute": f"<sub alias='{'word ' * 80_000}'>x</sub>",
+    "breaks": "a<break/>" * 40_000,
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_a_large_document_is_read_in_short_sentences(name):
+    found = sentences(HEAVY[name])
+    assert max(sum(len(w.spoken) + 1 for w in s.words) for s in found) <= LONGEST + 1
+    assert sum(len(s.words) for s in found) > 1 or name == "comments"
+
+
+def test_no_bookmark_is_lost():
+    found = script("a <bookmark mark='m'/>" * 500)
+    names = [i for i in found if isinstance(i, Bookmark)] + [
+        m for s in found if isinstance(s, Sentence) for m in s.marks
+    ]
+    assert len(names) == 500
+
+
+def test_a_word_with_too_many_phonemes_is_refused():
+    with pytest.raises(SsmlError, match="phonemes"):
+        script(f"<phoneme ph='{'a' * 10_000}'>x</phoneme>")
