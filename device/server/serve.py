@@ -64,6 +64,14 @@ class Server:
         DragomanError
             A port is taken or may not be used, or the certificate cannot be read.
         """
+        try:
+            self._listen()
+        except DragomanError:
+            self.stop()  # what was taken by then is free for whoever tries again
+            raise
+        self._thread.start()
+
+    def _listen(self) -> None:
         chosen = self._settings.server
         self._sockets.append((_listen(chosen.host, chosen.port), None))
         if chosen.tls_port is not None:
@@ -71,7 +79,6 @@ class Server:
             self._sockets.append((_listen(chosen.host, chosen.tls_port), files))
         for _, own in self._sockets:
             self._servers.append(_uvicorn(self.app, self._settings, own))
-        self._thread.start()
 
     def stop(self) -> None:
         """Close every connection and end the thread."""

@@ -41,6 +41,14 @@ def test_without_a_certificate_the_way_to_one_is_told(serve):
         serve(tls_port=0)
 
 
+def test_after_a_start_that_failed_everything_is_free_for_the_next(serve, tmp_path):
+    with pytest.raises(DragomanError, match="dragoman tls init"):
+        serve(tls_port=0)
+    make_certificates(tmp_path / "tls", ["127.0.0.1"])
+    with serve(tls_port=0).client() as client:
+        assert client.get("/healthz").text == "ok"
+
+
 def test_a_damaged_certificate_is_told_in_one_line(serve, tmp_path):
     bad = tmp_path / "bad.pem"
     bad.write_text("no certificate")
