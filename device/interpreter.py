@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -28,9 +28,10 @@ from device.engines.protocols import (
     RecognitionSession,
     Recognizer,
     Synthesizer,
+    TogetherRecognizer,
 )
 from device.engines.registry import Engines
-from device.engines.scheduler import Priority
+from device.engines.scheduler import Meter, Priority, Share
 from device.errors import DragomanError
 from device.events import (
     SAMPLE_RATE,
@@ -335,7 +336,7 @@ class Interpreter:
             self._overloaded = True
         else:
             self._overloaded = False
-        if self._scheduler.submit(Priority.FINAL, self._final, utterance) is None:
+        if self._scheduler.submit(Priority.FINAL, self._final, utterance, share=self._share(utterance)) is None:
             self._fail(utterance, "the device is shutting down")
 
     # Working: all of this runs on the scheduler's threads
@@ -478,9 +479,25 @@ class Interpreter:
         self._part_done(utterance)
         self._emission.flush()
 
-    def _final_recognition(self, utterance: Utterance) -> Recognition:
+    def _share(self, utterance: Utterance) -> Share | None:
+        """Return what the final has in common with those of other conversations that wait as well."""
+        recognizer = self._directions[utterance.direction].recognizer
+        if self._identifier is not None or not isinstance(recognizer, TogetherRecognizer):
+            return None
+        length, settled = self._final_length(utterance), utterance.settled
+        if settled is not None and settled.length == length and (settled.job.running() or settled.job.done()):
+            return None  # it need not be recognised again
+        return Share(
+            recognizer, partial(_prepare, self._meter, recognizer), (utterance.session, utterance.audio(length))
+        )
+
+    @staticmethod
+    def _final_length(utterance: Utterance) -> int:
         length = utterance.speech_end - utterance.start + round(PAUSE * SAMPLE_RATE / FRAME) * FRAME
-        length = min(length, utterance.length)
+        return min(length, utterance.length)
+
+    def _final_recognition(self, utterance: Utterance) -> Recognition:
+        length = self._final_length(utterance)
         settled = utterance.settled
         if self._identifier is not None:
             if settled is not None and not settled.job.cancel():
@@ -554,6 +571,13 @@ class Interpreter:
                     self._finishing.popleft()
                     self._changed.notify_all()
                     self._tidy()
+
+
+def _prepare(
+    meter: Meter, recognizer: TogetherRecognizer, utterances: Sequence[tuple[RecognitionSession, Samples]]
+) -> None:
+    with meter.stage("asr"):
+        recognizer.prepare(utterances)
 
 
 def _timed(recognition: Recognition, start: float) -> tuple[SpokenWord, ...]:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from device.engines.asr_bias import PhraseBias
 from device.engines.asr_sherpa_arguments import check_tokens
-from device.engines.asr_whole import WholeSession
+from device.engines.asr_whole import LONGEST_WHOLE, SHORTEST, WholeSession
 from device.engines.modelfile import refuse_unknown_options, require_file
 from device.engines.protocols import Recognition, RecognitionSession, Recognizer
 from device.engines.sessions import open_session
@@ -107,17 +107,29 @@ class MoonshineRecognizer:
 
     def session(self, language: str, phrases: Sequence[str] = ()) -> RecognitionSession:
         """Begin an utterance spoken in ``language``; finals are listened to for the ``phrases`` too."""
-        draft: list[int] = []
-
-        def decode(samples: Samples) -> Recognition:
-            samples = finite(samples)
-            if np.ptp(samples) < SILENT:  # where it would say "You"
-                return Recognition("", language)
-            draft[:] = self._network.decode(samples, self._limit(samples), draft)
-            return Recognition(self._text(draft), language)
-
-        whole = WholeSession(decode, language, costly=False)
+        whole = WholeSession(_Decoder(self, language), language, costly=False)
         return _BiasedSession(whole, self, self._bias(tuple(phrases))) if phrases else whole
+
+    def prepare(self, utterances: Sequence[tuple[RecognitionSession, Samples]]) -> None:
+        """Decode several utterances in step; `recognize` with the same samples then finds it done."""
+        rows: list[tuple[_Decoder, Samples]] = []
+        for session, samples in utterances:
+            decoder = getattr(session, "model", None)
+            if isinstance(decoder, _Decoder) and SHORTEST <= len(samples) <= LONGEST_WHOLE:
+                rows.append((decoder, finite(samples)))
+        rows = [(decoder, samples) for decoder, samples in rows if np.ptp(samples) >= SILENT]
+        if len(rows) < 2:
+            return
+        sounds = [self._network.encode(samples) for _, samples in rows]
+        limits = [self._limit(samples) for _, samples in rows]
+        for (decoder, samples), tokens in zip(rows, self._network.decode_together(sounds, limits), strict=True):
+            decoder.prepared = len(samples), tokens
+
+    def decode(self, samples: Samples, draft: Sequence[int]) -> list[int]:
+        """Return the tokens of samples that are finite."""
+        if np.ptp(samples) < SILENT:  # where it would say "You"
+            return []
+        return self._network.decode(samples, self._limit(samples), draft)
 
     def listen_for(self, bias: PhraseBias, samples: Samples, text: str) -> str | None:
         """Return what was said, if it is one of the phrases rather than ``text``."""
@@ -126,8 +138,8 @@ class MoonshineRecognizer:
         sound = self._network.encode(samples)
         plain = self._network.decode_sound(sound, limit)
         biased = self._network.decode_sound(sound, limit, plain, bias)
-        said = self._text(biased)
-        if biased == plain or self._text(plain) != text or not bias.gained(text, said):
+        said = self.spell(biased)
+        if biased == plain or self.spell(plain) != text or not bias.gained(text, said):
             return None
         scores = [self._network.score(sound, tokens) for tokens in (plain, biased)]
         return said if bias.better(text, scores[0], said, scores[1]) else None
@@ -140,10 +152,29 @@ class MoonshineRecognizer:
     def _limit(self, samples: Samples) -> int:
         return int(self._pace * len(samples) / SAMPLE_RATE) + SPARE
 
-    def _text(self, tokens: Sequence[int]) -> str:
+    def spell(self, tokens: Sequence[int]) -> str:
+        """Return what tokens say."""
         spelt = b"".join(self._tokens.get(token, b"") for token in tokens)
         # A text that ends at the limit may end inside a character.
         return spelt.decode("utf-8", "ignore").replace(_SPACE, " ").strip()
+
+
+class _Decoder:
+    """Decodes one utterance as it grows: what it seemed to say before is the draft."""
+
+    def __init__(self, recognizer: MoonshineRecognizer, language: str) -> None:
+        self._recognizer, self._language = recognizer, language
+        self._draft: list[int] = []
+        self.prepared: tuple[int, list[int]] | None = None
+        """How many samples were decoded already, and their tokens."""
+
+    def __call__(self, samples: Samples) -> Recognition:
+        prepared, self.prepared = self.prepared, None
+        if prepared is not None and prepared[0] == len(samples):
+            self._draft = prepared[1]
+        else:
+            self._draft = self._recognizer.decode(finite(samples), self._draft)
+        return Recognition(self._recognizer.spell(self._draft), self._language)
 
 
 class _BiasedSession:
@@ -151,6 +182,7 @@ class _BiasedSession:
 
     def __init__(self, whole: WholeSession, recognizer: MoonshineRecognizer, bias: PhraseBias) -> None:
         self._whole, self._recognizer, self._bias = whole, recognizer, bias
+        self.model = whole.model
 
     def recognize(self, samples: Samples, *, final: bool) -> Recognition:
         recognition = self._whole.recognize(samples, final=final)
@@ -231,6 +263,32 @@ class Network:
             else:
                 tried = []
 
+    def decode_together(self, sounds: Sequence[Mapping[str, Any]], limits: Sequence[int]) -> list[list[int]]:
+        """Do the same with several sounds in step: four take little more of the decoder's time than one and a half.
+
+        The answers are those of one by one, but for the rounding of quantised weights, whose scale they share.
+        """
+        feeds: list[dict[str, Any]] = []
+        tokens: list[list[int]] = []
+        for sound in sounds:  # the first step also makes what is remembered of the sound, which has its own length
+            feeds.append({**sound, **self._empty})
+            tokens.append([int(self._step(feeds[-1], [_BEGIN])[0])])
+        going = list(range(len(sounds)))
+        feed = _side_by_side(feeds)
+        while True:
+            stay = [row for row, n in enumerate(going) if tokens[n][-1] != _END and len(tokens[n]) < limits[n]]
+            if not stay:
+                return [found[:-1] if found[-1] == _END else found for found in tokens]
+            if len(stay) < len(going):
+                going = [going[row] for row in stay]
+                feed = {name: value if name == "use_cache_branch" else value[stay] for name, value in feed.items()}
+            feed["input_ids"] = np.array([[tokens[n][-1]] for n in going], np.int64)
+            logits, *cache = self._decoder.run(self._growing, feed)
+            for name, value in zip(self._growing[1:], cache, strict=True):
+                feed[name.replace("present", "past_key_values")] = value
+            for n, choice in zip(going, logits[:, -1].argmax(axis=-1), strict=True):
+                tokens[n].append(int(choice))
+
     def _step(self, feed: dict[str, Any], tokens: Sequence[int]) -> NDArray[np.int64]:
         """Append ``tokens`` to what ``feed`` remembers; return the likeliest token after each of them."""
         best: NDArray[np.int64] = self._logits(feed, tokens).argmax(axis=-1)
@@ -261,6 +319,23 @@ class Network:
 
 def _given(**inputs: Any) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if value is not None}
+
+
+def _side_by_side(feeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what several decodings remember, after as many tokens each, as one batch; shorter sounds are filled up."""
+    together: dict[str, Any] = {"use_cache_branch": np.array([True])}
+    for name in feeds[0]:
+        if name not in ("use_cache_branch", "input_ids"):
+            axis = 1 if name.startswith("encoder_") else 2
+            values = [feed[name] for feed in feeds]
+            longest = max(value.shape[axis] for value in values)
+            together[name] = np.concatenate([_filled(value, axis, longest) for value in values])
+    return together
+
+
+def _filled(value: NDArray[Any], axis: int, length: int) -> NDArray[Any]:
+    missing = [(0, length - size if n == axis else 0) for n, size in enumerate(value.shape)]
+    return np.pad(value, missing)
 
 
 def _forget(feed: dict[str, Any], length: int) -> None:

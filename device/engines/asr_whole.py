@@ -19,7 +19,7 @@ from device.events import SAMPLE_RATE, Samples
 
 SHORTEST = SAMPLE_RATE // 10
 """Fewer samples hold no word, and some models fail on them."""
-_LONGEST_WHOLE = 30 * SAMPLE_RATE
+LONGEST_WHOLE = 30 * SAMPLE_RATE
 """Longer than any model was trained on; Moonshine's word error rate rises there from 0.8 % to 2.5 %."""
 _DOUBTED = int(1.6 * SAMPLE_RATE)
 _LEAD = int(0.3 * SAMPLE_RATE)
@@ -41,7 +41,7 @@ class WholeSession:
     """
 
     def __init__(self, decode: Callable[[Samples], Recognition], language: str, *, costly: bool) -> None:
-        self._model = decode
+        self.model = decode
         self._language = language
         self._costly = costly
         self._growing = GrowingText(lambda samples: self._decode(samples).text)
@@ -50,7 +50,7 @@ class WholeSession:
         """Recognise the utterance so far, as `RecognitionSession` says."""
         if not final and len(samples) >= LONGEST:
             return Recognition(without_loop(self._growing.text(samples), times=3), self._language)
-        if len(samples) > _LONGEST_WHOLE:
+        if len(samples) > LONGEST_WHOLE:
             return self._pieces(samples)
         recognition = self._decode(samples)
         if loop_at_end(recognition.text, times=3):
@@ -66,8 +66,8 @@ class WholeSession:
 
     def _pieces(self, samples: Samples) -> Recognition:
         text = ""
-        while len(samples) > _LONGEST_WHOLE:
-            cut = quietest(samples, _LONGEST_WHOLE // 2, _LONGEST_WHOLE)
+        while len(samples) > LONGEST_WHOLE:
+            cut = quietest(samples, LONGEST_WHOLE // 2, LONGEST_WHOLE)
             text, samples = join(text, self._decode(samples[:cut]).text), samples[cut:]
         return Recognition(join(text, self._decode(samples).text), self._language)
 
@@ -86,7 +86,7 @@ class WholeSession:
     def _decode(self, samples: Samples) -> Recognition:
         if len(samples) < SHORTEST:
             return Recognition("", self._language)
-        return self._model(samples)
+        return self.model(samples)
 
 
 def _once(recognition: Recognition) -> Recognition:

@@ -76,6 +76,15 @@ class PhraseRecognizer(Protocol):
 
 
 @runtime_checkable
+class TogetherRecognizer(Protocol):
+    """A recogniser that takes less time for several utterances together than one after the other."""
+
+    def prepare(self, utterances: Sequence[tuple[RecognitionSession, Samples]]) -> None:
+        """Do what can be done together, so that the sessions' `recognize` of just these samples takes less."""
+        ...
+
+
+@runtime_checkable
 class LanguageIdentifier(Protocol):
     """A loaded model that tells which language is spoken."""
 
@@ -187,7 +196,6 @@ class VoiceActivity(Protocol):
     def model(self) -> VoiceActivityModel:
         """Conversations with the same one can be asked together."""
         ...
-
 
     frame: int
     """Samples in a frame (512: 32 ms)."""

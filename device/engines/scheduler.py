@@ -8,12 +8,12 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,21 @@ class Priority(IntEnum):
     """Work that becomes the final if the speaker has really stopped."""
     PARTIAL = 3
     """Disposable: partial transcripts and clauses synthesised on a guess."""
+
+
+TOGETHER = 4
+"""Calls whose shared work is done together: with more of them each gains little and waits longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a call that takes less time for several calls together; each call can do without."""
+
+    key: object
+    """Calls with the same object share."""
+    work: Callable[[Sequence[Any]], None]
+    """Does it for the items of several calls."""
+    item: Any
 
 
 def sensible_threads(cores: int | None = None) -> tuple[int, int]:
@@ -68,9 +83,15 @@ class Scheduler:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, priority: Priority, call: Callable[..., T], *args: Any) -> Future[T] | None:
-        """Queue ``call(*args)``; ``None`` when it is partial work and there is no room, or after `close`."""
-        job = _Job(call, args)
+    def submit(
+        self, priority: Priority, call: Callable[..., T], *args: Any, share: Share | None = None
+    ) -> Future[T] | None:
+        """Queue ``call(*args)``; ``None`` when it is partial work and there is no room, or after `close`.
+
+        Of urgent calls that wait with a ``share`` of the same key, up to `TOGETHER` are taken at once, and what they
+        share is done before the first of them.
+        """
+        job = _Job(call, args, share)
         with self._ready:
             if self._stopping:
                 return None
@@ -115,10 +136,15 @@ class Scheduler:
                     return
                 partial = not self._urgent
                 _, _, job = heappop(self._partial if partial else self._urgent)
+                jobs = [job, *self._companions(job)]
                 self._partial_running += partial
                 self._running[threading.get_ident()] = time.monotonic()
             try:
-                job.run()
+                if len(jobs) > 1:
+                    _do_shared([each.share for each in jobs if each.share is not None])
+                for each in jobs:
+                    self._running[threading.get_ident()] = time.monotonic()
+                    each.run()
             finally:
                 with self._ready:
                     del self._running[threading.get_ident()]
@@ -126,15 +152,33 @@ class Scheduler:
                         self._partial_running -= 1
                         self._ready.notify()
 
+    def _companions(self, job: _Job) -> list[_Job]:
+        """Take from the queue what shares work with ``job``, the first that came first."""
+        if job.share is None:
+            return []
+        found = sorted(entry for entry in self._urgent if entry[2].share and entry[2].share.key is job.share.key)
+        found = found[: TOGETHER - 1]
+        if found:
+            self._urgent = [entry for entry in self._urgent if entry not in found]
+            heapify(self._urgent)
+        return [companion for _, _, companion in found]
+
     def _partial_due(self) -> bool:
         return bool(self._partial) and self._partial_running < self._partial_slots
 
 
-class _Job:
-    __slots__ = ("args", "call", "future")
+def _do_shared(shares: Sequence[Share]) -> None:
+    try:
+        shares[0].work([share.item for share in shares])
+    except Exception:
+        log.exception("shared work failed; each call does its own")
 
-    def __init__(self, call: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.call, self.args = call, args
+
+class _Job:
+    __slots__ = ("args", "call", "future", "share")
+
+    def __init__(self, call: Callable[..., Any], args: tuple[Any, ...], share: Share | None) -> None:
+        self.call, self.args, self.share = call, args, share
         self.future: Future[Any] = Future()
 
     def run(self) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
 
 from device.engines.registry import Engines
-from device.engines.scheduler import Priority
+from device.engines.scheduler import Priority, Share
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,14 +57,16 @@ class Shared:
     def __init__(self, engines: Engines, load: Load) -> None:
         self._engines, self._load, self.scheduler = engines, load, self
 
-    def submit(self, priority: Priority, call: Callable[P, T], *args: P.args) -> Future[T] | None:  # type: ignore[valid-type]
+    def submit(
+        self, priority: Priority, call: Callable[..., T], *args: Any, share: Share | None = None
+    ) -> Future[T] | None:
         """Queue a call as `Scheduler.submit` does, or refuse it."""
         scheduler = self._engines.scheduler
         if (priority >= Priority.AHEAD and self._load.high) or (priority == Priority.AHEAD and scheduler.waiting):
             return None
         if priority == Priority.FINAL:
             call = self._load.watched(call)
-        return scheduler.submit(priority, call, *args)
+        return scheduler.submit(priority, call, *args, share=share)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engines, name)
@@ -73,8 +75,10 @@ class Shared:
 class Unhurried(Shared):
     """The engines for work that nobody waits for: its finals come after all that live conversations need."""
 
-    def submit(self, priority: Priority, call: Callable[P, T], *args: P.args) -> Future[T] | None:  # type: ignore[valid-type]
+    def submit(
+        self, priority: Priority, call: Callable[..., T], *args: Any, share: Share | None = None
+    ) -> Future[T] | None:
         """Queue a call after urgent ones; nothing is worked ahead."""
         if priority == Priority.AHEAD:
             return None
-        return self._engines.scheduler.submit(max(priority, Priority.AHEAD), call, *args)
+        return self._engines.scheduler.submit(max(priority, Priority.AHEAD), call, *args, share=share)

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from device.engines import asr_moonshine, asr_sherpa
-from device.engines.protocols import Recognizer
+from device.engines.protocols import Recognizer, TogetherRecognizer
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 from device.modelstore.catalogue import Model
@@ -151,3 +151,34 @@ def test_a_draft_spares_steps_and_changes_no_word(model_dir: Callable[[str], Pat
     assert network.steps < plainly / 5
     for draft in (tokens[::-1], tokens[5:], tokens[:9] + tokens[12:], [*tokens[:4], 7, *tokens[4:]], [3] * 40):
         assert network.decode(samples, 60, draft) == tokens
+
+
+def test_several_utterances_in_step_say_what_each_says_alone(
+    model_dir: Callable[[str], Path], recordings: Recordings
+) -> None:
+    recognizer = asr_moonshine.load(MOONSHINE, model_dir(MOONSHINE.id), 1)
+    assert isinstance(recognizer, TogetherRecognizer)
+    whole = audio(recordings / "two_cities.wav")
+    spoken = [whole[: 3 * SAMPLE_RATE], whole[: 8 * SAMPLE_RATE], audio(recordings / "beckett.wav")[: 5 * SAMPLE_RATE]]
+    alone = [final(recognizer, samples) for samples in spoken]
+    sessions = [recognizer.session("en") for _ in spoken]
+    unheard = (recognizer.session("en"), np.zeros(SAMPLE_RATE, np.float32))
+    recognizer.prepare([*zip(sessions, spoken, strict=True), unheard])
+    decoded: list[int] = []
+    recognizer.decode = lambda samples, draft: decoded.append(len(samples)) or []  # type: ignore[attr-defined]
+    together = [session.recognize(samples, final=True).text for session, samples in zip(sessions, spoken, strict=True)]
+    assert not decoded
+    # The weights' rounding depends on what is decoded in step, and moves a comma now and then.
+    assert jiwer.wer([plain(text) for text in alone], [plain(text) for text in together]) < 0.03
+
+
+def test_an_utterance_that_has_grown_since_is_decoded_anew(
+    model_dir: Callable[[str], Path], recordings: Recordings
+) -> None:
+    recognizer = asr_moonshine.load(MOONSHINE, model_dir(MOONSHINE.id), 1)
+    assert isinstance(recognizer, TogetherRecognizer)
+    whole = audio(recordings / "two_cities.wav")
+    sessions = [recognizer.session("en") for _ in range(2)]
+    recognizer.prepare([(session, whole[: 3 * SAMPLE_RATE]) for session in sessions])
+    longer = sessions[0].recognize(whole[: 6 * SAMPLE_RATE], final=True).text
+    assert plain(longer) == plain(final(recognizer, whole[: 6 * SAMPLE_RATE]))

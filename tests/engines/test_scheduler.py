@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from device.engines.scheduler import Meter, Priority, Scheduler, sensible_threads
+from device.engines.scheduler import TOGETHER, Meter, Priority, Scheduler, Share, sensible_threads
 
 
 @pytest.fixture
@@ -67,6 +67,43 @@ def test_partial_work_is_refused_when_too_much_waits_and_finals_are_not():
     for _, release, _ in blocks:
         release.set()
     assert [f.result(60) for f in finals] == [0] * 50
+    scheduler.close()
+
+
+def shared(log, item, key="asr"):
+    return Share(key, lambda items: log.append(("together", *items)), item)
+
+
+def test_calls_that_wait_do_together_what_they_share_and_then_each_its_own():
+    scheduler = Scheduler(workers=1)
+    running, release, _ = blocked(scheduler, Priority.FINAL)
+    assert running.wait(60)
+    log = []
+    jobs = [scheduler.submit(Priority.FINAL, log.append, n, share=shared(log, n)) for n in range(TOGETHER + 2)]
+    jobs.append(scheduler.submit(Priority.FINAL, log.append, "other", share=shared(log, "other", key="mt")))
+    jobs.append(scheduler.submit(Priority.FINAL, log.append, "alone"))
+    release.set()
+    for job in jobs:
+        job.result(60)
+    scheduler.close()
+    first, rest = list(range(TOGETHER)), [TOGETHER, TOGETHER + 1]
+    assert log == [("together", *first), *first, ("together", *rest), *rest, "other", "alone"]
+
+
+def test_a_call_that_shares_is_done_alone_when_no_other_waits(scheduler):
+    log = []
+    scheduler.submit(Priority.FINAL, log.append, 1, share=shared(log, 1)).result(60)
+    assert log == [1]
+
+
+def test_calls_do_their_own_when_what_they_share_fails():
+    scheduler = Scheduler(workers=1)
+    running, release, _ = blocked(scheduler, Priority.FINAL)
+    assert running.wait(60)
+    key = object()
+    jobs = [scheduler.submit(Priority.FINAL, int, share=Share(key, lambda items: 1 / 0, n)) for n in range(3)]
+    release.set()
+    assert [job.result(60) for job in jobs] == [0, 0, 0]
     scheduler.close()
 
 

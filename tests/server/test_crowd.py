@@ -36,8 +36,8 @@ def accepted(engines):
     """Return a list that grows by the priority of every job that the scheduler takes."""
     taken, submit = [], engines.scheduler.submit
 
-    def noted(priority, call, *args):
-        job = submit(priority, call, *args)
+    def noted(priority, call, *args, **more):
+        job = submit(priority, call, *args, **more)
         if job is not None:
             taken.append(priority)
         return job
