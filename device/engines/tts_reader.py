@@ -95,7 +95,7 @@ class Reader:
             yield from self._sentence(item)
         elif isinstance(item, Pause):
             if self._marks:
-                yield from self._reached(self.duration)
+                yield from self._reached(self.duration - self._tail)
             self._asked = (self._asked or 0.0) + item.seconds
         else:
             self._marks.append(item.name)

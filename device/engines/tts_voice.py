@@ -144,7 +144,7 @@ class Voice(ABC):
                 lead = (int(loud[0]) * hop - first) / self.sample_rate
                 held, ready = held[first:], ready - first
                 held[:fade] *= np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)[: len(held)]
-                times = _shifted(raw.words, first / self.sample_rate) or _estimated(
+                times = _shifted(raw.words, first / self.sample_rate, lead) or _estimated(
                     words, lead, ready / self.sample_rate
                 )
             yield SpeechPiece(limited(held[:ready] * _ramp(before, gain, fade * 5, ready)), times, lead)
@@ -218,8 +218,12 @@ def _level(samples: Samples, hop: int) -> Samples:
     return level
 
 
-def _shifted(words: Sequence[tuple[float, float]], by: float) -> tuple[tuple[float, float], ...]:
-    return tuple((max(0.0, start - by), max(0.0, end - by)) for start, end in words)
+def _shifted(words: Sequence[tuple[float, float]], by: float, lead: float) -> tuple[tuple[float, float], ...]:
+    """Return word times after ``by`` seconds were cut off; the first word begins where it is heard."""
+    times = [(max(0.0, start - by), max(0.0, end - by)) for start, end in words]
+    if times:
+        times[0] = (min(lead, times[0][1]), times[0][1])
+    return tuple(times)
 
 
 def _estimated(words: Sequence[Pronounced], begin: float, end: float) -> tuple[tuple[float, float], ...]:
