@@ -55,6 +55,11 @@ def kind_of(gate: Gate, shown: str) -> Kind | None:
     return Kind(kind) if until == "0" or int(until) > time.time() else None
 
 
+def is_endless(shown: str) -> bool:
+    """Whether a pass is as good as the key: whoever has one may invite others, and guests may not."""
+    return shown.split(".")[1] == "0"
+
+
 def is_own_page(headers: Mapping[str, str]) -> bool:
     """Whether a socket is asked for by a page of this server, or by no page at all.
 

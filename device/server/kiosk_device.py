@@ -74,10 +74,10 @@ class DeviceConversation:
             await self._service.work(self._remote.release)
 
     async def translate(self, message: Translate) -> dict[str, Any]:
-        """Translate what somebody typed, and say it."""
-        source, target = self.sides[message.side], self.sides[1 - message.side]
-        answer = await self._obey(commands.Translate(text=message.text, source=source, targets=(target,)))
-        return {"text": answer["translations"][target], "language": target}
+        """Translate what somebody typed."""
+        wanted = commands.Translate(text=message.text, source=message.source, targets=(message.target,))
+        answer = await self._obey(wanted)
+        return {"text": answer["translations"][message.target]}
 
     async def speak(self, message: Speak) -> None:
         """Have the device say a text."""

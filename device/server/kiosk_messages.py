@@ -59,11 +59,12 @@ class End(_Ask):
 
 
 class Translate(_Ask):
-    """Translate what somebody of a side typed."""
+    """Translate what somebody typed."""
 
     do: Literal["translate"]
     id: Id
-    side: Side
+    source: Language
+    target: Language
     text: Text
 
 

@@ -157,8 +157,9 @@ class OwnConversation:
         self._heard += len(samples) / SAMPLE_RATE
         hurried = self._heard > time.monotonic() - self._began + AHEAD
         for start in range(0, len(samples), SAMPLE_RATE):
-            await self._service.work(self._interpreter.feed, samples[start : start + SAMPLE_RATE])
-            if hurried:
+            piece = samples[start : start + SAMPLE_RATE]
+            await asyncio.wrap_future(self._service.ear.put(self._interpreter, piece, urgent=True))
+            if hurried and self._interpreter.behind:
                 await self._service.work(self._interpreter.keep_up)
 
     async def end(self) -> None:
@@ -176,8 +177,7 @@ class OwnConversation:
 
     async def translate(self, message: Translate) -> dict[str, Any]:
         """Translate what somebody typed."""
-        source, target = self.sides[message.side], self.sides[1 - message.side]
-        return {"text": await self._work(self._translate, message.text, source, target), "language": target}
+        return {"text": await self._work(self._translate, message.text, message.source, message.target)}
 
     def _translate(self, text: str, source: str, target: str) -> str:
         glossary = self._service.settings.text.glossary

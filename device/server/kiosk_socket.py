@@ -18,7 +18,7 @@ from device.modelstore.catalogue import primary
 from device.remote import Remote, Status
 from device.server import kiosk_messages as ask
 from device.server.auth import Gate, is_loopback
-from device.server.kiosk_access import INVITED, VISIT, Kind, address, kind_of, make_pass
+from device.server.kiosk_access import INVITED, VISIT, Kind, address, is_endless, kind_of, make_pass
 from device.server.kiosk_device import DeviceConversation
 from device.server.kiosk_own import OwnConversation
 from device.server.service import Service
@@ -55,6 +55,7 @@ class KioskSocket:
         self._service, self._gate, self._socket, self._websocket = service, gate, socket, websocket
         self._remote = remote
         self._conversation: OwnConversation | DeviceConversation | None = None
+        self._guest = False
         self._place = ""
         self._told_sides: object = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,12 +101,13 @@ class KioskSocket:
         if not isinstance(hello, ask.Hello):
             raise RefusedSocketError(NO_KEY, "say hello first")
         passed = None
-        if not self._gate.open:
+        if not self._gate.open and not (hello.key and self._gate.is_key(hello.key)):
             kind = kind_of(self._gate, hello.pass_) if hello.pass_ else None
-            if kind is None and not (hello.key and self._gate.is_key(hello.key)):
+            if kind is None or hello.pass_ is None:
                 if hello.key or hello.pass_:
                     await asyncio.sleep(WRONG)
                 raise RefusedSocketError(NO_KEY, "wrong" if hello.key or hello.pass_ else "missing")
+            self._guest = not is_endless(hello.pass_)
             if kind is Kind.INVITATION:
                 passed = make_pass(self._gate, Kind.VISIT, VISIT)
         self._say(await self._service.work(self._welcome) | {"pass": passed})
@@ -127,6 +129,7 @@ class KioskSocket:
             "local": is_loopback(self._websocket.url.hostname or ""),
             "longest_turn": settings.controls.longest_turn,
             "tls_port": settings.server.tls_port,
+            "guest": self._guest,
         }
 
     async def _take(self, message: ask.Message) -> None:
@@ -139,7 +142,7 @@ class KioskSocket:
             case ask.Open():
                 await self._guarded(message.do, self._open(message))
             case ask.Invite():
-                self._invite()
+                await self._guarded(message.do, self._invite())
             case _:
                 await self._guarded(message.do, self._do(message))
 
@@ -246,7 +249,9 @@ class KioskSocket:
             return self._conversation.side(direction)
         return direction
 
-    def _invite(self) -> None:
+    async def _invite(self) -> None:
+        if self._guest:
+            raise DragomanError("guests cannot invite others: use the screen of the device, or its key")
         url = self._websocket.url
         secure = url.scheme == "wss"
         port = (self._websocket.scope.get("server") or ("", self._service.settings.server.port))[1]

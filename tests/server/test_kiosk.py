@@ -181,7 +181,10 @@ def test_invitation_becomes_a_visit_and_neither_is_the_key(keyed, page):
     passed = page(keyed, **{"pass": make_pass(gate, Kind.INVITATION, 60)}).receive()["pass"]
     assert passed.startswith("visit.")
     assert KEY not in json.dumps(invitation) + passed
-    assert page(keyed, **{"pass": passed}).receive()["pass"] is None
+    visitor = page(keyed, **{"pass": passed})
+    assert visitor.receive()["pass"] is None
+    visitor.do("invite")  # a visit ends, and so nobody may prolong it for himself
+    assert "guests" in visitor.refused()
     with keyed.client() as client:
         for header in ({"Ocp-Apim-Subscription-Key": passed}, {"Authorization": f"Bearer {passed}"}):
             assert client.get("/cognitiveservices/voices/list", headers=header).status_code == 401
@@ -324,9 +327,9 @@ def test_nothing_is_spoken_where_sound_is_off(served, page):
 def test_typed_text_is_translated_and_spoken_again(speechless, page):
     me = page(speechless)
     me.open("en", "pt")
-    me.do("translate", id="a", side=0, text="good morning")
+    me.do("translate", id="a", source="en", target="pt", text="good morning")
     assert me.until("translated")[-1] == {
-        "type": "translated", "id": "a", "text": "GOOD MORNING", "language": "pt",
+        "type": "translated", "id": "a", "text": "GOOD MORNING",
     }  # fmt: skip
     me.do("speak", id="b", language="pt", text="GOOD MORNING")
     messages = me.until("spoken")
@@ -353,7 +356,8 @@ def test_turn_has_a_longest_length(serve, page, monkeypatch):
 @pytest.mark.parametrize(
     "message",
     ["{}", "[]", "nonsense", '{"do":"begin"}', '{"do":"begin","side":2}', '{"do":"open","place":"moon"}',
-     '{"do":"translate","id":"a","side":0,"text":""}', '{"do":"ping","more":1}', '{"do":"begin","side":0,"rate":1}'],
+     '{"do":"translate","id":"a","source":"en","target":"pt","text":""}',
+     '{"do":"ping","more":1}', '{"do":"begin","side":0,"rate":1}'],
 )  # fmt: skip
 def test_message_that_is_none_ends_the_connection_with_its_reason(served, page, message):
     me = page(served)

@@ -53,7 +53,8 @@ export class Settings {
 
 /** Where people type; nothing of it is lost when the connection is, or the page. */
 export class Composer {
-  /** @param submit Told the side, the text and the entry that is corrected (or null); returns whether it was sent. */
+  /** @param submit Told the side, the two languages, the text and the entry that is corrected (or null); returns the
+   *  message's id, and whether it was sent. */
   constructor(typed, submit) {
     this.typed = typed;
     this.dialog = byId("composer");
@@ -71,7 +72,7 @@ export class Composer {
     this.dialog.querySelector("form").addEventListener("submit", () => {
       const text = this.text.value.trim();
       if (!text) return;
-      const { id, sent } = submit(this.side, text, this.entry);
+      const { id, sent } = submit({ side: this.side, sides: this.sides, text, entry: this.entry });
       this.waiting = id;
       this.note.textContent = this.say(sent ? "wait" : "kept");
     });
@@ -81,13 +82,14 @@ export class Composer {
     const draft = this.typed.state.draft;
     this.say = say;
     this.entry = entry;
+    this.sides = sides;
     this.side = entry ? entry.side : draft ? draft.side : side;
     this.text.value = entry ? entry.heard : draft ? draft.text : "";
     this.note.textContent = "";
     this.dialog.classList.toggle("turned", turned);
     const names = sides.map((tag, value) => ({ value: String(value), text: nameOf(tag), lang: tag, disabled: Boolean(entry) && value !== this.side }));
-    choices(byId("composer-side"), "composer-side", names, String(this.side), (value) => this.#chooseSide(Number(value), sides));
-    this.#chooseSide(this.side, sides);
+    choices(byId("composer-side"), "composer-side", names, String(this.side), (value) => this.#chooseSide(Number(value)));
+    this.#chooseSide(this.side);
     this.dialog.showModal();
     this.text.focus();
   }
@@ -104,10 +106,10 @@ export class Composer {
     if (id === this.waiting) this.note.textContent = `${this.say("refused")} ${why}`;
   }
 
-  #chooseSide(side, sides) {
+  #chooseSide(side) {
     this.side = side;
-    this.text.lang = sides[side];
-    this.text.dir = direction(sides[side]);
+    this.text.lang = this.sides[side];
+    this.text.dir = direction(this.sides[side]);
     this.#draft();
   }
 

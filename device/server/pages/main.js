@@ -42,7 +42,7 @@ class Kiosk {
     this.halves = [new Half(0, act), new Half(1, act)];
     this.history = new Entries({ ...act, edit: (entry) => this.compose(0, entry) });
     this.settings = new Settings(this.preferences);
-    this.composer = new Composer(this.typed, (side, text, entry) => this.translate(side, text, entry));
+    this.composer = new Composer(this.typed, (asked) => this.translate(asked));
     this.invitation = new Invitation();
     this.keyQuestion = new KeyQuestion((key) => { this.credentials.useKey(key); this.connection.connect(); });
     this.connection = new Connection(this.credentials, {
@@ -66,6 +66,11 @@ class Kiosk {
       this.history.clear();
       for (const half of this.halves) half.clear();
       this.refresh();
+    });
+    byId("hush").addEventListener("click", () => {
+      this.loudspeaker.stop();
+      this.repeating = null;
+      this.connection.send({ do: "hush" });
     });
     byId("mute").addEventListener("click", () => this.connection.send({ do: "mute", muted: !this.status?.muted }));
     for (const media of [dark, contrast]) media.addEventListener("change", () => this.#dress());
@@ -161,6 +166,7 @@ class Kiosk {
   }
 
   pick(side, tag) {
+    this.lastSide = side;
     const sides = [...this.sides];
     const before = sides[side];
     sides[side] = tag;
@@ -211,25 +217,29 @@ class Kiosk {
   }
 
   compose(side, entry) {
-    if (this.sides) this.composer.open(this.say, this.sides, side, entry, side === 1 && this.preferences.layout === "facing");
+    const sides = entry ? [entry.language, entry.target] : this.sides;
+    if (entry?.side === 1) sides.reverse();
+    if (sides) this.composer.open(this.say, sides, side, entry, side === 1 && this.preferences.layout === "facing");
   }
 
   /** Have a typed or corrected text translated, now or when there is a connection again. */
-  translate(side, text, entry) {
+  translate({ side, sides, text, entry }) {
     const id = `typed-${Date.now().toString(36)}-${++this.count}`;
-    const message = { do: "translate", id, side, text };
+    const message = { do: "translate", id, source: sides[side], target: sides[1 - side], text };
     this.loudspeaker.wake();
-    this.typed.wait({ ...message, sides: this.sides, entry: entry?.id ?? null });
-    return { id, sent: this.sides !== null && this.connection.send(message) };
+    this.typed.wait({ ...message, side, entry: entry?.id ?? null });
+    return { id, sent: this.place !== null && this.connection.send(message) };
   }
 
   // What the device says
 
   #connected(state, reason) {
+    const before = this.state;
     this.state = state === "connecting" && this.state === "offline" ? "offline" : state;
     if (state === "locked") this.keyQuestion.open(this.say, reason === "wrong");
     if (state === "online") this.keyQuestion.close();
     if (state === "offline" || state === "locked") this.#cutOff();
+    if (this.state === "offline" && before !== "offline") this.announce(this.say("offline"), this.preferences.language);
     this.refresh();
   }
 
@@ -283,9 +293,7 @@ class Kiosk {
       this.microphone.prepare();
     }
     this.#dress();
-    for (const { entry, sides, ...message } of this.typed.state.waiting) {
-      if (!sides || sides.join() === this.sides.join()) this.connection.send(message);
-    }
+    for (const { side, entry, ...message } of this.typed.state.waiting) this.connection.send(message);
   }
 
   #entry(body) {
@@ -328,7 +336,8 @@ class Kiosk {
   }
 
   #show(entry, side) {
-    this.halves[side].show(entry, { speakable: this.speakable(entry.target) });
+    const own = entry.side === side ? entry.language : entry.target;
+    if (own === this.sides[side]) this.halves[side].show(entry, { speakable: this.speakable(entry.target) });
   }
 
   #ended(body) {
@@ -358,7 +367,7 @@ class Kiosk {
     const entry = this.entries.get(asked.entry) ?? { id: body.id, side: asked.side };
     Object.assign(entry, {
       heard: asked.text, translated: body.text, final: true, done: true, ended: true, edited: Boolean(asked.entry),
-      language: this.sides[asked.side], target: this.sides[1 - asked.side],
+      language: asked.source, target: asked.target,
     });
     this.entries.set(entry.id, entry);
     for (const side of [0, 1]) this.#show(entry, side);
@@ -423,7 +432,7 @@ class Kiosk {
     document.documentElement.lang = language;
     document.documentElement.dir = direction(language);
     for (const element of document.querySelectorAll("[data-text]")) element.textContent = this.say(element.dataset.text);
-    const labels = { history: "open-history", type: "open-composer", phone: "open-invitation", settings: "open-settings", mute: "mute" };
+    const labels = { history: "open-history", type: "open-composer", phone: "open-invitation", settings: "open-settings", mute: "mute", hush: "hush" };
     for (const [key, id] of Object.entries(labels)) Object.assign(byId(id), { title: this.say(key), ariaLabel: this.say(key) });
     for (const element of document.querySelectorAll("[data-label]")) element.ariaLabel = this.say(element.dataset.label);
     byId("bar").ariaLabel = this.say("settings");
@@ -461,9 +470,11 @@ class Kiosk {
     const [lamp, text] = this.#line(online);
     byId("bar").dataset.state = lamp;
     if (byId("state-text").textContent !== text) byId("state-text").textContent = text;
+    byId("hush").hidden = lamp !== "speaking";
+    byId("open-invitation").hidden = Boolean(this.welcome.guest);
     byId("mute").hidden = this.place !== "device" || !online;
     byId("mute").ariaPressed = String(Boolean(this.status?.muted));
-    for (const id of ["open-invitation"]) byId(id).disabled = !online;
+    byId("open-invitation").disabled = !online;
   }
 
   #line(online) {

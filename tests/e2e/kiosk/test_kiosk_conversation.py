@@ -84,6 +84,15 @@ def test_typed_text_is_translated_from_either_side_repeated_and_corrected(open_p
     kiosk.ready()
     assert sum(kiosk.sounds) > heard + 22_050
 
+    kiosk.entry(1).get_by_role("button", name="Say again").click()
+    kiosk.page.get_by_role("button", name="Be silent").click()
+    kiosk.ready()
+
+    # An entry is corrected in its own languages, though others are being spoken by now.
+    kiosk.half(0).locator(".language").click()
+    kiosk.half(0).locator(".picker").get_by_role("button", name="Português", exact=True).click()
+    expect(kiosk.half(0).locator(".language")).to_have_text("Português")
+    kiosk.ready()
     kiosk.entry(1).get_by_role("button", name="Correct").click()
     expect(kiosk.page.locator("#composer-text")).to_have_value("Where is the train station?")
     kiosk.page.locator("#composer-text").fill("Where is the bus station?")
