@@ -27,7 +27,7 @@ LINKS = {
 }
 """What is found under a fixed name, and is that of the version that runs."""
 DEPENDS = (
-    "libc6 (>= 2.36)",
+    "libc6 (>= 2.35)",
     "libportaudio2",
     "libexpat1",
     "zlib1g",
