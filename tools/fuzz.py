@@ -47,9 +47,11 @@ GROWTH_MB = 32.0
 RECOGNITION = "/stt/speech/universal/v2"
 INTERACTIVE = "/speech/recognition/interactive/cognitiveservices/v1?language=en-US"
 SYNTHESIS = "/tts/cognitiveservices/websocket/v1"
+KIOSK = "/kiosk/socket"
 TRANSLATOR = "/speech/translate?from=en&to=pt&features=partial,texttospeech"
-ENDS = frozenset({1000, 1003, 1007, 1009})
-"""The codes that a client's mistakes may close a socket with."""
+ENDS = frozenset({1000, 1003, 1007, 1009, 4401})
+"""The codes that a client's mistakes may close a socket with. A client that has closed first sees its own code again;
+the server's own faults are told by its log as well."""
 MEGABYTE = 1_000_000
 
 
@@ -205,6 +207,7 @@ def kinds(target: Target) -> dict[str, tuple[float, SearchStrategy[Any], Send]]:
         "audio headers, REST": (0.08, inputs.riff(), body(f"{short}?language=en-US", "audio/wav")),
         "SSML, sockets": (0.08, inputs.some(inputs.ssml, 1), to(SYNTHESIS)),
         "SSML, REST": (0.10, inputs.documents(), body("/cognitiveservices/v1", "application/ssml+xml")),
+        "messages of the kiosk page": (0.03, inputs.asks(), to(KIOSK)),
         "bytes that are no request": (0.05, inputs.raw(), target.throw),
     }
     for name, path in (

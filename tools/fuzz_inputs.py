@@ -165,6 +165,25 @@ def ssml() -> SearchStrategy[Message]:
     return st.builds(lambda body: _text("ssml", "a" * 32, body), documents())
 
 
+# The kiosk page
+
+_ASKS = st.fixed_dictionaries(
+    {"do": st.sampled_from(["open", "begin", "end", "translate", "speak", "hush", "mute", "invite", "ping", "dance"])},
+    optional={
+        "place": st.sampled_from(["here", "device", ""]), "side": st.integers(-1, 2) | LEAVES, "muted": LEAVES,
+        "sides": st.lists(st.sampled_from(["en", "pt", "xx", ""]), max_size=3), "rate": st.integers(-1, 200_000),
+        "id": st.text(max_size=90), "text": st.text(max_size=5), "source": st.sampled_from(["en", "pt", "xx"]),
+        "target": st.sampled_from(["pt", "en", ""]), "language": st.sampled_from(["en", "pt", "xx"]), "sound": LEAVES,
+    },
+)  # fmt: skip
+
+
+def asks() -> SearchStrategy[list[Message]]:
+    """Make what a kiosk page could say, after its greeting."""
+    rest = st.lists(_ASKS.map(json.dumps) | TREES.map(json.dumps) | st.text(max_size=20) | _SAMPLES, max_size=4)
+    return rest.map(lambda more: ['{"do": "hello"}', *more]) | rest
+
+
 # All of it, and none of it
 
 
