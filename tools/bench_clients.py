@@ -13,6 +13,7 @@ import selectors
 import socket
 import time
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,33 +167,48 @@ class Client:
 def play(address: str, tracks: Sequence[Track], number: int, seconds: float, ramp: float) -> list[Client]:
     """Hold ``number`` conversations, begun within ``ramp`` seconds, for ``seconds`` each; return what they heard."""
     clients = [Client(address, tracks, n, seconds) for n in range(number)]
-    began = time.monotonic()
-    starting = [(began + n / number * ramp, n) for n in range(number)]
-    sending: list[tuple[float, int]] = []
-    deadline = float("inf")
-    tick = began
     with selectors.DefaultSelector() as selector:
-        while not all(client.over for client in clients):
-            while starting and starting[0][0] <= tick:
-                clients[starting.pop(0)[1]].connect(selector)
-            while sending and sending[0][0] <= tick:
-                _, n = heapq.heappop(sending)
-                clients[n].send_next()
-                if (due := clients[n].due()) is not None:
-                    heapq.heappush(sending, (due, n))
-            if not (starting or sending) and deadline == float("inf"):
-                deadline = time.monotonic() + PATIENCE
-            if time.monotonic() > deadline:
-                break
-            for client in clients:
-                client.flush()
-            tick = max(tick + TICK, time.monotonic())
-            while (left := tick - time.monotonic()) > 0:
-                for key, _ in selector.select(left):
-                    client: Client = key.data
-                    if client.receive() and (due := client.due()) is not None:
-                        heapq.heappush(sending, (due, client.first))
-                        deadline = float("inf")
+        _Play(clients, selector, ramp).run()
     for client in clients:
         client.socket.close()
     return clients
+
+
+class _Play:
+    """The loop that plays for all clients."""
+
+    def __init__(self, clients: Sequence[Client], selector: selectors.BaseSelector, ramp: float) -> None:
+        self._clients, self._selector = clients, selector
+        self._tick = time.monotonic()
+        self._starting = deque((self._tick + n / len(clients) * ramp, client) for n, client in enumerate(clients))
+        self._sending: list[tuple[float, int]] = []
+
+    def run(self) -> None:
+        """Play until every turn has ended, or nothing more is sent and the last answers do not come."""
+        patience = time.monotonic() + PATIENCE
+        while not all(client.over for client in self._clients) and time.monotonic() < patience:
+            if self._starting or self._sending:
+                patience = time.monotonic() + PATIENCE
+            self._start()
+            self._send()
+            self._tick = max(self._tick + TICK, time.monotonic())
+            while (left := self._tick - time.monotonic()) > 0:
+                for key, _ in self._selector.select(left):
+                    if key.data.receive():
+                        self._plan(key.data)
+
+    def _start(self) -> None:
+        while self._starting and self._starting[0][0] <= self._tick:
+            self._starting.popleft()[1].connect(self._selector)
+
+    def _send(self) -> None:
+        while self._sending and self._sending[0][0] <= self._tick:
+            client = self._clients[heapq.heappop(self._sending)[1]]
+            client.send_next()
+            self._plan(client)
+        for client in self._clients:
+            client.flush()
+
+    def _plan(self, client: Client) -> None:
+        if (due := client.due()) is not None:
+            heapq.heappush(self._sending, (due, client.first))

@@ -6,6 +6,9 @@ and is translated from English into Portuguese. A number of conversations is hel
 same cores when they are called directly, one call after the other: voice activity over all audio, recognition of
 each utterance once, as long as the server hears it, translation of its text once; one thread a call. Server and
 clients share the cores: what the clients take is told beside, and not taken off the limit.
+
+``share_by_processor_time`` is what the engines alone take for a second of a conversation, over what server and
+clients took where most were tried: other work on the machine disturbs it less than it disturbs the answers' times.
 """
 
 from __future__ import annotations
@@ -65,8 +68,11 @@ class Round:
     server_mb: float
     server_cores: float
     client_cores: float
+    other_cores: float
+    """What everything else on the machine took: with much of it, times of answers tell little."""
     server_seconds_per_second: float
-    """Processor seconds of the server for a second of a conversation: beside the engines' own, whatever else runs."""
+    """Processor seconds of the server for a second of a conversation, as many as it held."""
+    client_seconds_per_second: float
 
     @property
     def held(self) -> bool:
@@ -95,15 +101,15 @@ def main() -> int:
         Server(Path(folder), partials=not options.without_partials) as server,
     ):
         table = Table("conversations", "p50 s", "p95 s", "finals", "partials", "server MB", "server cores",
-                      "client cores", "CPU s/s", "held")  # fmt: skip
+                      "client cores", "other cores", "CPU s/s", "held")  # fmt: skip
 
         def measure(number: int, seconds: float = options.seconds) -> Round:
             each = hold(server, tracks, number, seconds)
             table.add_row(
                 str(each.conversations), f"{each.p50_final_s:.2f}", f"{each.p95_final_s:.2f}",
                 f"{each.finals}/{each.expected}", str(each.partials), f"{each.server_mb:.0f}",
-                f"{each.server_cores:.2f}", f"{each.client_cores:.2f}", f"{each.server_seconds_per_second:.4f}",
-                "yes" if each.held else "no",
+                f"{each.server_cores:.2f}", f"{each.client_cores:.2f}", f"{each.other_cores:.2f}",
+                f"{each.server_seconds_per_second:.4f}", "yes" if each.held else "no",
             )  # fmt: skip
             return each
 
@@ -116,7 +122,8 @@ def main() -> int:
     console.print(table)
     console.print(
         f"held: {result['conversations']} conversations, {result['share_of_engine_limit']:.0%} of the engines' limit "
-        f"(target 90%); {result['mb_per_conversation']:.1f} MB each (target 20)"
+        f"(target 90%); {result['mb_per_conversation']:.1f} MB each (target 20); by processor time alone "
+        f"{result['share_by_processor_time']:.0%}"
     )
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -151,6 +158,7 @@ def summary(rounds: Sequence[Round], limit: float, rtf: float) -> dict[str, Any]
     return {
         "conversations": best.conversations if held else 0,
         "share_of_engine_limit": round(best.conversations / limit, 3) if held else 0.0,
+        "share_by_processor_time": round(rtf / (most.server_seconds_per_second + most.client_seconds_per_second), 3),
         "mb_per_conversation": round((most.server_mb - rounds[0].server_mb) / added, 2),
         "server_seconds_per_second": round(most.server_seconds_per_second, 5),
         "p95_final_s": round(best.p95_final_s, 3),
@@ -216,24 +224,33 @@ class Server:
 def hold(server: Server, tracks: Sequence[Track], number: int, seconds: float) -> Round:
     """Hold ``number`` conversations for ``seconds``."""
     client = psutil.Process()
-    spent, own = _cpu(server.process), _cpu(client)
+    spent, own, all_spent = _cpu(server.process), _cpu(client), _machine()
     began = time.monotonic()
     with Watched(server.process) as memory:
         clients = play(server.address, tracks, number, seconds, RAMP)
     lasted = time.monotonic() - began
     spent, own = _cpu(server.process) - spent, _cpu(client) - own
+    others = max(0.0, _machine() - all_spent - spent - own)
     audio = sum(each.fed for each in clients)
     latencies = sorted(latency for each in clients for latency in each.latencies) or [float("inf")]
     return Round(
         number, float(np.percentile(latencies, 50)), float(np.percentile(latencies, 95)),
         sum(len(each.latencies) for each in clients), sum(each.spoken for each in clients),
-        sum(each.partials for each in clients), memory.most, spent / lasted, own / lasted, spent / audio,
+        sum(each.partials for each in clients), memory.most, spent / lasted, own / lasted,
+        others / lasted, spent / audio, own / audio,
     )  # fmt: skip
 
 
 def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+def _machine() -> float:
+    """Return the seconds for which the cores in use were busy, with whatever."""
+    cores = sorted(os.sched_getaffinity(0))
+    times = [each for number, each in enumerate(psutil.cpu_times(percpu=True)) if number in cores]
+    return float(sum(each.user + each.nice + each.system + each.irq + each.softirq for each in times))
 
 
 class Watched:
