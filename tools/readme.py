@@ -161,7 +161,9 @@ def soak(figures: dict[str, Any]) -> str:
     """Return what grew in a day of audio."""
     units = {"memory_mb": "MB of memory", "threads": "threads", "files": "open files", "waiting": "waiting messages",
              "latency_ms": "ms of latency", "processor_ms": "ms of processor time a minute"}  # fmt: skip
-    slopes = ", ".join(f"{slope:+.2f} {units[name]}" for name, slope in figures["slopes_per_hour"].items())
+    if "reference_ms" not in figures["notes"][0]:  # times without one tell of the machine's other work
+        del units["latency_ms"], units["processor_ms"]
+    slopes = ", ".join(f"{figures['slopes_per_hour'][name]:+.2f} {unit}" for name, unit in units.items())
     counts = f"{figures['finals']} sentences, {figures['lost']} lost"
     return f"A soak of {figures['hours']:.0f} hours of audio ({counts}), growth an hour: {slopes}.\n"
 

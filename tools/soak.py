@@ -3,7 +3,8 @@
 ``python -m tools.soak --hours 24`` plays one sentence a minute, in silence, to the front end; everything behind it is
 the real thing: models, outbox and a broker with a reader. Every few minutes of audio it notes memory, threads, open
 files, messages that wait, and how long finals took. ``build/soak.json`` has the notes, and their slopes an hour: the
-median of the slopes between every two notes (Theil 1950, Sen 1968), which a few bad moments do not move.
+median of the slopes between every two notes (Theil 1950, Sen 1968), which a few bad moments do not move. Times are
+compared with those of a fixed computation at the same moment, so that what else the machine does is no growth.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ SHORTEST = 12
 NOISE = 1e-4
 LIMITS = {"memory_mb": 1.0, "threads": 0.01, "files": 0.05, "waiting": 0.01, "latency_ms": 2.0, "processor_ms": 2.0}
 """Growth in an hour of audio that is taken for none."""
+REFERENCE = 60
+REFERENCES = {"latency_ms": "reference_ms", "processor_ms": "reference_processor_ms"}
 UNITS = {"memory_mb": "MB", "latency_ms": "ms", "processor_ms": "ms"}
 
 
@@ -69,7 +72,11 @@ class Note:
     latency_ms: float
     """Median time that the last minutes' finals and translations took to be ready once all audio was heard."""
     processor_ms: float
-    """Processor time of all threads for a minute of audio: what latency is where nothing else uses the machine."""
+    """Processor time of all threads for a minute of audio."""
+    reference_ms: float = 1.0
+    """How long a fixed computation took just then …"""
+    reference_processor_ms: float = 1.0
+    """… and its processor time, which a machine that does other things makes longer, too."""
 
 
 class Soak:
@@ -117,7 +124,10 @@ class Soak:
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         took, self._took = self._took, []
-        before, self._processor = self._processor, time.process_time()
+        before, busy = self._processor, time.process_time()
+        self._processor = busy
+        wall, processor = _reference()
+        self._processor += processor / 1000
         note = Note(
             hour=round(hour, 3),
             memory_mb=round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 2),
@@ -125,7 +135,9 @@ class Soak:
             files=len(list(Path("/proc/self/fd").iterdir())),
             waiting=self.room.depth,
             latency_ms=round(1000 * statistics.median(took), 1) if took else 0.0,
-            processor_ms=round(1000 * (self._processor - before) / NOTE_EVERY, 1),
+            processor_ms=round(1000 * (busy - before) / NOTE_EVERY, 1),
+            reference_ms=round(wall, 1),
+            reference_processor_ms=round(processor, 1),
         )
         self.notes.append(note)
         print(json.dumps(asdict(note)), flush=True)
@@ -148,16 +160,37 @@ def _feed(ears: Ears, interpreter: Interpreter, audio: Samples) -> None:
         interpreter.keep_up()
 
 
+def _reference() -> tuple[float, float]:
+    """Return the milliseconds that a fixed computation takes now: by the clock, and of the processor."""
+    sound = np.random.default_rng(2).normal(size=1 << 16)
+    began, busy = time.monotonic(), time.thread_time()
+    for _ in range(REFERENCE):
+        sound = np.fft.irfft(np.fft.rfft(sound))
+    return 1000 * (time.monotonic() - began), 1000 * (time.thread_time() - busy)
+
+
+def _compared(note: Note, name: str) -> float:
+    """Return what was noted; times as multiples of the reference's."""
+    value = float(getattr(note, name))
+    return value / getattr(note, REFERENCES[name]) if name in REFERENCES else value
+
+
 def slopes(notes: Sequence[Note]) -> dict[str, float]:
-    """Return the growth in an hour of audio of everything that is noted, after the warm-up."""
+    """Return the growth in an hour of audio of everything that is noted, after the warm-up.
+
+    Times are those of a machine that is as busy as it was in the median.
+    """
     settled = notes[WARM_UP:]
+    usual = {name: statistics.median(getattr(note, ref) for note in settled) for name, ref in REFERENCES.items()}
     hours = np.array([note.hour for note in settled])
     early, late = np.triu_indices(len(hours), 1)
 
     def slope(values: NDArray[np.float64]) -> float:
         return round(float(np.median((values[late] - values[early]) / (hours[late] - hours[early]))), 4)
 
-    return {name: slope(np.array([getattr(note, name) for note in settled], float)) for name in LIMITS}
+    return {
+        name: slope(np.array([usual.get(name, 1.0) * _compared(note, name) for note in settled])) for name in LIMITS
+    }
 
 
 def _sentences(folder: Path) -> list[Samples]:
