@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,6 +79,29 @@ def by_name(paths: Iterable[Path], wanted: Iterable[Wanted]) -> Iterator[Match]:
             digest = sha256_of(path)
             if file.accepts(digest, path.stat().st_size) and (entry is None or entry.sha256 == digest):
                 yield Match(path, digest, model, file)
+
+
+def without_strays(
+    matches: Sequence[Match], wanted: Iterable[Wanted], packages: Collection[str], begun: Collection[str]
+) -> list[Match]:
+    """Leave out the files that were found only because another model has the same ones.
+
+    Models of one family share tokenizers; somebody who brings one model has not brought a piece of the others. Kept is
+    what completes its model, belongs to a model in ``begun``, or is no other found model's.
+    """
+    found = {(match.model.id, match.file.name) for match in matches}
+    lacking = {
+        model.id
+        for model, file in wanted
+        if not (
+            model.default
+            or model.id in begun
+            or (model.id, file.name) in found
+            or any(keys <= set(packages) for keys in packages_of(file))
+        )
+    }
+    whole = {match.sha256 for match in matches if match.model.id not in lacking}
+    return [match for match in matches if match.model.id not in lacking or match.sha256 not in whole]
 
 
 def packages_of(file: ModelFile) -> list[set[str]]:

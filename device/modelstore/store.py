@@ -24,7 +24,16 @@ from device.modelstore.files import (
     plain_disk_errors,
     sha256_of,
 )
-from device.modelstore.importing import ImportReport, Match, by_hash, by_name, packages_in, packages_of, scan
+from device.modelstore.importing import (
+    ImportReport,
+    Match,
+    by_hash,
+    by_name,
+    packages_in,
+    packages_of,
+    scan,
+    without_strays,
+)
 from device.modelstore.loading import load_catalogue, packaged_folder
 from device.modelstore.modelfolder import ModelFolder, Problem
 from device.modelstore.progress import Progress, Share, Silent
@@ -201,11 +210,13 @@ class ModelStore:
         with plain_disk_errors(self.directory), self._lock(progress):
             paths = [path for path in scan(folder) if not path.is_relative_to(self.directory)]
             wanted = {(m.id, f.name): (m, f) for m in models for f in m.files if not self._folder(m).is_whole(f)}
-            for match in (*by_hash(paths, wanted.values()), *by_name(paths, wanted.values())):
+            packages = packages_in(paths, models)
+            matches = [*by_hash(paths, wanted.values()), *by_name(paths, wanted.values())]
+            for match in without_strays(matches, wanted.values(), packages, self.begun()):
                 if wanted.pop((match.model.id, match.file.name), None):
                     self._copy_in(match, progress)
                     report.taken.append(f"{match.model.id}/{match.file.name}")
-            self._import_packages(packages_in(paths, models), wanted, report, progress)
+            self._import_packages(packages, wanted, report, progress)
             self._finish(report, wanted.values(), progress)
         return report
 

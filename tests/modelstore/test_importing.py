@@ -100,3 +100,20 @@ def test_the_store_itself_is_not_imported(offline):
     offline.directory.mkdir()
     with pytest.raises(DragomanError, match="is in the model store itself"):
         offline.import_folder(offline.directory)
+
+
+def test_a_file_that_models_share_does_not_begin_the_models_that_were_not_brought(tmp_path):
+    shared, small, large = random_bytes(100, 1), random_bytes(200, 2), random_bytes(300, 3)
+    models = [
+        model("small", file("tokens", shared, on_hub("t")), file("net", small, on_hub("s"))),
+        model("large", file("tokens", shared, on_hub("t")), file("net", large, on_hub("l"))),
+    ]
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    (stick / "a").write_bytes(shared)
+    (stick / "b").write_bytes(small)
+    brought = store(tmp_path / "store", *models)
+    assert brought.import_folder(stick).complete == ["small"]
+    assert brought.begun() == ["small"]
+    (stick / "c").write_bytes(large)
+    assert brought.import_folder(stick).complete == ["large"]
