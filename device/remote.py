@@ -66,14 +66,19 @@ class Remote:
 
     def tell(self, event: Event) -> None:
         """Pass on what happened."""
-        for watcher in self._watchers:
-            watcher(event)
+        self._tell(event)
 
     def changed(self) -> None:
         """Pass on that the device's state is another one."""
         if self._watchers and (status := self.status()) is not None:
-            for watcher in self._watchers:
-                watcher(status)
+            self._tell(status)
+
+    def _tell(self, news: Event | Status) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher(news)
+            except Exception:
+                log.exception("a page could not be told")  # and the device goes on
 
     def status(self) -> Status | None:
         """Return how the device is; None while it starts or stops."""

@@ -11,17 +11,28 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from device.config import load_settings
-from device.errors import DragomanError
+from device.errors import DragomanError, UsageError
 from device.server import kiosk_access
 from device.server.auth import Gate
 from device.server.kiosk_access import Kind, make_pass
+from device.server.kiosk_messages import parse
 from tests.server.conftest import ServedEngines
 from tests.support.engines import silence, speak
 
+NAMES = ("hello", "open", "begin", "end", "translate", "speak", "hush", "mute", "invite", "ping")
+ASKED = st.fixed_dictionaries(
+    {"do": st.sampled_from(NAMES)},
+    optional={
+        "side": st.integers(), "rate": st.integers(), "text": st.text(), "id": st.text(), "language": st.text(),
+        "place": st.text(), "sides": st.lists(st.text()), "key": st.text(), "pass": st.text(), "muted": st.booleans(),
+    },
+).map(json.dumps)  # fmt: skip
 KEY = "correct horse battery staple"
 
 
@@ -365,6 +376,17 @@ def test_message_that_is_none_ends_the_connection_with_its_reason(served, page, 
     code, reason = me.closed()
     assert code == 1007
     assert reason.startswith("the page sent what is not understood")
+
+
+@given(st.text() | st.recursive(st.text() | st.integers() | st.none(), st.lists).map(json.dumps) | ASKED)
+def test_any_text_is_a_message_or_refused_in_one_line(text):
+    refused = ""
+    try:
+        parse(text)
+    except UsageError as error:
+        refused = str(error)
+    assert "\n" not in refused
+    assert len(refused) < 400
 
 
 def test_audio_without_a_turn_is_left_out(served, page):

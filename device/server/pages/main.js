@@ -299,6 +299,8 @@ class Kiosk {
   #entry(body) {
     const id = body.utterance;
     if (!this.entries.has(id)) {
+      const [oldest] = this.entries.keys();
+      if (this.entries.size >= 300) this.entries.delete(oldest);
       this.entries.set(id, { id, side: body.side ?? 0, heard: "", translated: "", final: false, done: false, ended: false });
     }
     const entry = this.entries.get(id);

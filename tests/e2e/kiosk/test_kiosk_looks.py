@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from device.config import load_settings
 from device.server.serve import Server
+from tests.server.conftest import ServedEngines, model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models]
 
@@ -79,6 +81,31 @@ def test_arabic_reads_from_the_right_and_each_side_by_its_own_language(open_page
     assert kiosk.half(0).get_attribute("dir") == "ltr"
     first, last = (kiosk.page.locator(i).bounding_box()["x"] for i in ("#open-history", "#open-settings"))
     assert first > last
+
+
+@pytest.fixture
+def arabic(tmp_path):
+    """A server with small engines that read Arabic: what matters here is where it stands, not what it says."""
+    engines = ServedEngines()
+    engines.models.append(model("mt", "capitals", source="en", target="ar"))
+    with Server(engines, load_settings(None, {"state_directory": str(tmp_path), "server.port": 0})) as running:
+        yield running
+    engines.close()
+
+
+def test_side_that_reads_arabic_reads_it_from_the_right(arabic, open_page):
+    kiosk = open_page(address=arabic.addresses[0], fragment="place=here&sides=en,ar")
+    half = kiosk.half(1)
+    expect(half).to_have_attribute("dir", "rtl")
+    expect(half).to_have_attribute("lang", "ar")
+    expect(half.locator(".language")).to_have_text("العربية")
+    expect(half.locator(".hint")).to_contain_text("لا يوجد نموذج")  # it can be read, and not spoken
+    expect(half.locator(".talk")).to_be_disabled()
+    kiosk.type("good morning")
+    expect(half.locator(".words")).to_have_text("GOOD MORNING")
+    expect(half.locator(".words")).to_have_attribute("dir", "rtl")
+    expect(kiosk.entry().locator(".into")).to_have_attribute("dir", "rtl")
+    expect(kiosk.half(0)).to_have_attribute("dir", "ltr")
 
 
 def test_colours_and_motion_follow_the_system_until_somebody_chooses(open_page):
