@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from device.update.manifest import NAME, Manifest, read
 from tools import debian, offline
 from tools.lock import ROOT
+from tools.release import entries
 
 MODELS = ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "vad-silero")
 WORK = ROOT / "build" / "deb"
@@ -22,6 +25,16 @@ mkdir -p "$0/stick"
 mount --bind -o ro "$1" "$0/stick"
 root=$0; shift
 exec chroot "$root" "$@"
+"""
+
+
+SCRIPT = """\
+[Unit]
+After=basic.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /root/script
+TimeoutStartSec=infinity
 """
 
 
@@ -59,6 +72,28 @@ def fill_stick(folder: Path, architecture: str, recording: Path) -> Path:
     return folder
 
 
+def variant(name: str, serial: int, edit: Callable[[Path], None]) -> Path:
+    """Return the release that was built, as another version that ``edit`` has changed."""
+    release = WORK / NATIVE / "release"
+    base = read(release)
+    tree = WORK / f"release-{name}"
+    shutil.rmtree(tree, ignore_errors=True)
+    subprocess.run(["cp", "-al", release, tree], check=True)
+    (tree / NAME).unlink()
+    edit(tree)
+    manifest = Manifest(name, base.serial + serial, base.machine, code=entries(tree))
+    (tree / NAME).write_bytes(manifest.encode())
+    return tree
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    """Change a text file of a release whose other copies share its bytes."""
+    text = path.read_text()
+    assert old in text
+    path.unlink()
+    path.write_text(text.replace(old, new))
+
+
 class System:
     """A fresh system; what is in ``stick`` is at /stick there."""
 
@@ -77,3 +112,29 @@ class System:
         )  # fmt: skip
         sys.stdout.write(done.stdout[-3000:] + done.stderr[-3000:])
         return done
+
+    def boot(self, script: str, seconds: float = 900) -> str:
+        """Start the system with its own service manager as process 1, and return what ``script`` printed.
+
+        The script runs as root once everything is up, and ends the system itself.
+        """
+        log = self.root / "root/log"
+        log.unlink(missing_ok=True)
+        (self.root / "root/script").write_text(f"exec >/root/log 2>&1\n{script}")
+        units = self.root / "etc/systemd/system"
+        (units / "script.service").write_text(SCRIPT)
+        wants = units / "multi-user.target.wants/script.service"
+        wants.unlink(missing_ok=True)
+        wants.symlink_to("/etc/systemd/system/script.service")
+        command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--directory", self.root]
+        command += [f"--bind-ro={self._stick}:/stick", "--private-network"]
+        container = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        try:
+            console = container.communicate(timeout=seconds)[0].decode(errors="replace")
+        finally:
+            container.kill()
+        said = log.read_text() if log.exists() else ""
+        sys.stdout.write(said[-4000:] + console[-2000:])
+        return said
