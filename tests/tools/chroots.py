@@ -14,7 +14,7 @@ from tools import debian, offline
 from tools.lock import ROOT
 from tools.release import entries
 
-MODELS = ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "vad-silero")
+MODELS = ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "tts-piper-pt-faber", "vad-silero")
 WORK = ROOT / "build" / "deb"
 CACHE = ROOT / "build" / "chroots"
 NATIVE = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
