@@ -94,9 +94,14 @@ class LanguageSplitter:
         """Whether somebody is talking."""
         return self._undecided is not None or self._decided
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that comes is in the language that was told: nothing need be split any more."""
+        return self._decided and not self._continuous
+
     def feed(self, samples: Samples, *, last: bool = False) -> list[Step]:
         """Return what follows from ``samples``; with ``last`` they are the end of the audio."""
-        if self._decided and not self._continuous:
+        if self.settled:
             return [samples]
         samples = np.concatenate((self._rest, samples))
         steps: list[Step] = []
@@ -104,7 +109,7 @@ class LanguageSplitter:
         for start in range(0, whole, FRAME):
             steps += self._frame(samples[start : start + FRAME])
         self._rest = samples[whole:]
-        if self._decided and not self._continuous:
+        if self.settled:
             steps.append(self._rest)
         if last and self._undecided is not None:
             steps += self._decide()
@@ -112,7 +117,7 @@ class LanguageSplitter:
 
     def _frame(self, frame: Samples) -> list[Step]:
         self._frames += 1
-        if self._decided and not self._continuous:
+        if self.settled:
             return [frame]
         change = self._endpointer.step(self._vad.is_speech(frame))
         if self._decided:

@@ -168,7 +168,7 @@ class Turn:
         longest = self._service.settings.server.longest_audio
         if self._heard > longest:
             raise DragomanError(f"a turn may hold {longest:g} seconds of audio")
-        if self._splitter is not None:
+        if self._splitter is not None and not self._splitter.settled:
             await self._follow(await self._service.work(self._splitter.feed, samples))
         elif self._conversation is not None:
             await self._conversation.feed(samples)
