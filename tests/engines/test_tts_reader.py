@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from device.engines import tts_piper
 from device.engines.protocols import SpeechPiece, Synthesizer
 from device.engines.tts_pitch import median_pitch
 from device.engines.tts_reader import PUNCTUATION, SENTENCE, WORD, Boundary, Mark, Reader, Sound
 from device.modelstore.loading import load_catalogue
-from device.text.ssml import parse_ssml
+from device.text.ssml import SsmlError, parse_ssml
 from device.text.ssml_script import write_script
+from tests.text.test_ssml import elements
 
 RATE = 10_000
 EDGE = 0.02
@@ -171,3 +174,14 @@ def test_pitch_changes_by_what_is_asked_and_the_length_stays(joe: Synthesizer, c
     usual, asked = (np.median([median_pitch(s, joe.sample_rate) for s in sounds]) for sounds in (plain, changed))
     assert asked / usual == pytest.approx(1 + change / 100, rel=0.05)
     assert np.mean([len(s) for s in changed]) == pytest.approx(np.mean([len(s) for s in plain]), rel=0.06)
+
+
+@settings(deadline=None)
+@given(elements())
+def test_any_document_is_read_and_its_times_are_in_order(document: str) -> None:
+    with suppress(SsmlError):
+        sound, told = read(document)
+        assert np.isfinite(sound).all()
+        assert np.abs(sound).max(initial=0.0) <= 1.0
+        begins = [t.start for t in told if isinstance(t, Boundary) and t.kind == WORD]
+        assert begins == sorted(begins)
