@@ -140,19 +140,35 @@ class WhisperRecognizer:
         return _Reading(text, float(result.scores[0]), float(result.no_speech_prob), tokens, sound)
 
     def words(self, reading: _Reading, language: str, text: str, samples: int) -> tuple[Word, ...]:
-        """Return the words of ``text``, which may differ from what was read, with when the decoder listens to them.
+        """Return the words of ``text``, which may differ from what was read, with when they were said."""
+        tokens = reading.tokens if text == reading.text else self._tokens(text)
+        return self._timed(reading.sound, language, tokens, samples)
+
+    def align(self, samples: Samples, language: str, text: str) -> tuple[Word, ...]:
+        """Return the words of ``text`` with when they were said in up to 30 s of ``samples``."""
+        samples = samples[:_LONGEST]
+        if language not in self.languages or not text.strip() or len(samples) < _SHORTEST:
+            return ()
+        sound = self._native.encode(self._features(samples, window_for(len(samples))))
+        return self._timed(sound, language, self._tokens(text), len(samples))
+
+    def _tokens(self, text: str) -> Sequence[int]:
+        tokens: list[int] = self._tokenizer.encode(" " + text, add_special_tokens=False).ids
+        return tokens
+
+    def _timed(
+        self, sound: ctranslate2.StorageView, language: str, tokens: Sequence[int], samples: int
+    ) -> tuple[Word, ...]:
+        """Return words with the times at which the decoder listens to them.
 
         Dynamic time warping over the attention of the heads that look at time, as OpenAI's own program has it
-        (https://github.com/openai/whisper, ``timing.py``). The times of a word's ends are those of its tokens, good to
-        about a tenth of a second; a pause belongs to the word before it.
+        (https://github.com/openai/whisper, ``timing.py``). Times are good to about a tenth of a second; a pause belongs
+        to the word before it.
         """
-        tokens: Sequence[int] = reading.tokens
-        if text != reading.text:
-            tokens = self._tokenizer.encode(" " + text, add_special_tokens=False).ids
         if not tokens:
             return ()
         start = [self._tokenizer.token_to_id(token) for token in _prompt(language)]
-        (aligned,) = self._native.align(reading.sound, start, [list(tokens)], samples // HOP)
+        (aligned,) = self._native.align(sound, start, [list(tokens)], samples // HOP)
         begins: dict[int, float] = {}
         for token, frame in aligned.alignments:
             begins.setdefault(token, frame * _ATTENTION_STEP)

@@ -105,6 +105,18 @@ class Punctuator(Protocol):
         ...
 
 
+@runtime_checkable
+class Aligner(Protocol):
+    """A loaded model that tells when each word of a known text was said."""
+
+    languages: frozenset[str]
+    """Primary language subtags it knows."""
+
+    def align(self, samples: Samples, language: str, text: str) -> tuple[Word, ...]:
+        """Return the words of ``text`` in up to 30 s of ``samples``; none where it cannot be told."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Translated:
     """One translated sentence. ``confidence`` is the mean log-probability of its tokens, where known."""

@@ -16,7 +16,15 @@ from typing import Any, Self
 from device.config import EndpointSettings, ModelSettings, Settings
 from device.engines import mt_apertium
 from device.engines.memory import give_back, share_one_heap
-from device.engines.protocols import LanguageIdentifier, Punctuator, Recognizer, Synthesizer, Translator, VoiceActivity
+from device.engines.protocols import (
+    Aligner,
+    LanguageIdentifier,
+    Punctuator,
+    Recognizer,
+    Synthesizer,
+    Translator,
+    VoiceActivity,
+)
 from device.engines.routes import Route, find_route
 from device.engines.scheduler import Meter, Priority, Scheduler, sensible_threads
 from device.engines.voices import InstalledVoice, named, nearest, voices_of
@@ -154,6 +162,15 @@ class Engines:
             if model.engine == "whisper-ct2":
                 identifier: LanguageIdentifier = self._load(model)
                 return identifier
+        return None
+
+    def aligner(self, language: str) -> Aligner | None:
+        """Return an installed model that tells when words of ``language`` were said, if there is one."""
+        for model in self.installed("asr"):
+            if model.engine == "whisper-ct2":
+                aligner: Aligner = self._load(model)
+                if _primary(language) in aligner.languages:
+                    return aligner
         return None
 
     def synthesizer(self, language: str, voice: str | None = None) -> Synthesizer:

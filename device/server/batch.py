@@ -187,17 +187,18 @@ class BatchWorkers:
                 locale = known.get(language, default_locale(language))
             else:
                 language = self._service.languages.source(locale)
-            wanted = properties.get("channels")
+            wanted, words = properties.get("channels"), properties.get("wordLevelTimestampsEnabled") is True
             # Azure takes the first two channels, each by itself, where nothing is said.
             channels = wanted or list(range(min(2, recording.info.channels)))
             heard = []
             for channel in channels:
                 recording.check_channel(channel)
                 profanity = profanity_option(properties.get("profanityFilterMode"))
-                heard.append(
-                    (channel, await transcribe(self._service, language, recording, channel, profanity=profanity))
+                transcript = await transcribe(
+                    self._service, language, recording, channel, profanity=profanity, words=words
                 )
-        return result_body(source, locale, heard, words=properties.get("wordLevelTimestampsEnabled") is True)
+                heard.append((channel, transcript))
+        return result_body(source, locale, heard, words=words)
 
 
 def result_body(source: str, locale: str, heard: Sequence[tuple[int, Transcript]], *, words: bool) -> dict[str, Any]:

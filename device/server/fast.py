@@ -59,7 +59,7 @@ class FastTranscription:
                 chosen: tuple[int | None, ...] = channels or (None,)
                 for each in chosen:
                     transcript = await transcribe(
-                        self._service, language, recording, each, profanity=profanity, phrases=phrases
+                        self._service, language, recording, each, profanity=profanity, phrases=phrases, words=True
                     )
                     heard.append((each, transcript))
         finally:

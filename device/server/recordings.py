@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from device.audio.decoding import AudioInfo
 from device.audio.files import probe, read_blocks
 from device.config import Profanity
+from device.engines.scheduler import Priority
 from device.errors import DragomanError
-from device.events import Error, Event, Final, Samples
+from device.events import SAMPLE_RATE, Error, Event, Final, Samples, SpokenWord
 from device.server.errors import HttpError
 from device.server.service import Conversation, Service
 
@@ -92,7 +95,7 @@ class Recording:
 
 async def transcribe(
     service: Service, language: str, recording: Recording, channel: int | None = None,
-    profanity: Profanity | None = None, phrases: Sequence[str] = (),
+    profanity: Profanity | None = None, phrases: Sequence[str] = (), *, words: bool = False,
 ) -> Transcript:  # fmt: skip
     """Return every utterance in one channel, or in the mean of all, by the same interpreter as live speech.
 
@@ -108,6 +111,8 @@ async def transcribe(
         What becomes of offensive words; by default as the owner set it.
     phrases
         What is likely to be said.
+    words
+        Whether the times of words are wanted even where another model has to find them.
 
     Raises
     ------
@@ -136,4 +141,42 @@ async def transcribe(
         raise
     if failures:
         raise DragomanError(failures[0])
+    if words:
+        finals = await _with_words(service, language, recording, channel, finals)
     return Transcript(tuple(finals), conversation.heard)
+
+
+async def _with_words(
+    service: Service, language: str, recording: Recording, channel: int | None, finals: Sequence[Final]
+) -> list[Final]:
+    """Find the words of finals that have none, in the sound; nothing where something in the text may be hidden."""
+    missing = [final for final in finals if not final.words]
+    aligner = await service.work(service.engines.aligner, language) if missing else None
+    if aligner is None or service.settings.text.redact:
+        return list(finals)
+    found: dict[str, tuple[SpokenWord, ...]] = {}
+    sounds = _cut(recording.blocks(channel), [(final.start, final.end) for final in missing])
+    for final in missing:
+        samples = await service.work(next, sounds, None)
+        if samples is None:
+            break
+        job = service.engines.scheduler.submit(Priority.AHEAD, aligner.align, samples, language, final.text)
+        if job is not None:
+            heard = await asyncio.wrap_future(job)
+            found[final.utterance] = tuple(
+                SpokenWord(w.text, final.start + w.start, final.start + w.end, w.confidence) for w in heard
+            )
+    return [replace(final, words=found.get(final.utterance, final.words)) for final in finals]
+
+
+def _cut(blocks: Iterator[Samples], spans: Sequence[tuple[float, float]]) -> Iterator[Samples]:
+    """Yield the samples of each of several stretches, which come in order; in seconds."""
+    kept, first = np.zeros(0, np.float32), 0
+    for start, end in spans:
+        begin, stop = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
+        while first + len(kept) < stop and (block := next(blocks, None)) is not None:
+            if first + len(kept) <= begin:
+                kept, first = kept[:0], first + len(kept)
+            kept = np.concatenate([kept, block])
+        kept, first = kept[max(0, begin - first) :], max(first, begin)
+        yield kept[: stop - first]

@@ -77,7 +77,9 @@ class SpeechRest:
         language = self._service.languages.source(options.locale)
         async with saved_body(request, self._service.settings.server.upload_mb << 20) as path:
             recording = await self._service.work(Recording, path, SHORT_AUDIO)
-            heard = await transcribe(self._service, language, recording, profanity=options.profanity)
+            heard = await transcribe(
+                self._service, language, recording, profanity=options.profanity, words=options.words
+            )
         finals = heard.finals
         headers = {"X-Dragoman-Locale": language, **ANY_ORIGIN}
         if not finals:

@@ -51,7 +51,7 @@ class ServedEngines(SmallEngines):
             model("tts", "tts-beep-pt-ana", languages=("pt-BR",)),
             model("tts", "tts-beep-en-bob", languages=("en-US",)),
         ]
-        self.language_model = None
+        self.language_model = self.word_model = None
 
     def installed(self, task):
         return [m for m in self.models if m.task == task]
@@ -61,6 +61,9 @@ class ServedEngines(SmallEngines):
 
     def identifier(self):
         return self.language_model
+
+    def aligner(self, language):
+        return self.word_model
 
     def route(self, source, target):
         for m in self.installed("mt"):

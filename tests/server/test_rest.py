@@ -1,16 +1,21 @@
 """The REST interfaces: what they answer, how they refuse, and that batches survive whatever happens."""
 
 import io
+import itertools
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from device.audio.wav import to_pcm16, write_wav
+from device.engines.protocols import Word
 from device.errors import DragomanError
 from device.server.batch_store import BatchStore, Status
+from device.server.recordings import _cut
 from device.server.wave import wave_header
 from tests.support.engines import silence, speak
 
@@ -137,6 +142,42 @@ def test_fast_transcription(rest):
     first = body["phrases"][0]
     assert (first["text"], first["locale"], first["confidence"]) == ("one two three", "en-US", 1.0)
     assert first["offsetMilliseconds"] == pytest.approx(500, abs=100)
+
+
+class ToneAligner:
+    """Finds where sound begins, and shares it out evenly among the words."""
+
+    languages = frozenset({"en"})
+
+    def align(self, samples, language, text):
+        loud = np.flatnonzero(np.abs(samples) > 0.05) / 16_000
+        words = text.split()
+        step = (loud[-1] - loud[0]) / len(words)
+        return tuple(Word(word, loud[0] + n * step, loud[0] + (n + 1) * step) for n, word in enumerate(words))
+
+
+@pytest.mark.parametrize("redact", [(), ("phone",)])
+def test_another_model_finds_the_words_where_the_recogniser_tells_no_times(served, rest, redact, monkeypatch):
+    served.engines.word_model = ToneAligner()
+    text = served.service.settings.text.model_copy(update={"redact": redact})
+    monkeypatch.setattr(served.service, "settings", served.service.settings.model_copy(update={"text": text}))
+    phrases = fast(rest).json()["phrases"]
+    assert all(("words" in phrase) == (not redact) for phrase in phrases)  # what is hidden is not told by its times
+    words = [word for phrase in phrases for word in phrase.get("words", ())]
+    if not redact:
+        assert [word["text"] for word in words] == ["one", "two", "three", "four", "five", "six"]
+        begun = [500, 831, 1161, 2492, 2823, 3153]
+        assert [word["offsetMilliseconds"] for word in words] == [pytest.approx(time, abs=60) for time in begun]
+
+
+@given(sizes=st.lists(st.integers(1, 9000), min_size=1, max_size=30), edges=st.lists(st.floats(0, 4), max_size=8))
+def test_stretches_are_cut_where_they_were_said(sizes, edges):
+    sound = np.arange(sum(sizes), dtype=np.float32)
+    blocks = iter(np.split(sound, np.cumsum(sizes)[:-1]))
+    edges = sorted(edges)
+    spans = list(itertools.pairwise(edges))[::2]
+    for (start, end), samples in zip(spans, _cut(blocks, spans), strict=True):
+        assert np.array_equal(samples, sound[round(start * 16_000) : round(end * 16_000)])
 
 
 def test_fast_transcription_by_channel(rest):

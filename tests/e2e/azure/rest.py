@@ -21,6 +21,7 @@ print(
         {
             "duration": result.duration_milliseconds,
             "text": result.combined_phrases[0].text,
+            "words": [[w.text, w.offset_milliseconds] for p in result.phrases for w in p.words or ()],
             "phrases": [[p.offset_milliseconds, p.duration_milliseconds, p.text, p.locale] for p in result.phrases],
         }
     )

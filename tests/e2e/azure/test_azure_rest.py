@@ -21,6 +21,10 @@ def test_fast_transcription_with_its_official_client(served, recordings, locales
         assert word_errors(said, told["text"]) <= 0.2, told["text"]
         assert told["phrases"][0][3] == "en-US"
         assert told["duration"] > told["phrases"][0][1] > 0
+        times = [time for _, time in told["words"]]
+        assert word_errors(told["text"], " ".join(word for word, _ in told["words"])) == 0
+        assert times == sorted(times)
+        assert told["phrases"][0][0] <= times[0] < times[-1] < told["duration"]
 
 
 def test_nothing_is_lost_when_the_connection_drops(served, recordings):
