@@ -94,14 +94,16 @@ def test_pulled_at_any_step_the_disk_holds_the_old_version_or_the_new(tmp_path, 
                 os.write(2, repr(error).encode())
                 os._exit(99)
             os._exit(0)
-        while True:
-            _, status = os.waitpid(child, os.WUNTRACED)
-            if not os.WIFSTOPPED(status):
-                assert status == 0
-                break
-            shutil.copyfile(disk.image, copy.image)
-            left.append(_after_power_cut(copy, signer))
-            os.kill(child, signal.SIGCONT)
+        try:
+            while os.WIFSTOPPED(status := os.waitpid(child, os.WUNTRACED)[1]):
+                shutil.copyfile(disk.image, copy.image)
+                left.append(_after_power_cut(copy, signer))
+                os.kill(child, signal.SIGCONT)
+            assert status == 0
+        except BaseException:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise
         assert device.runs() == ("2.0" if health == "good" else "1.0")
     assert len(left) > 5
     assert set(left) <= {"1.0", "2.0"} if health == "good" else set(left) == {"1.0"}
