@@ -465,9 +465,9 @@ class Kiosk {
       if (!mine && talk === "off") half.talk.reset();
       half.setTalk(talk);
       half.languageButton.disabled = !online;
-      half.hint(online && this.sides ? hint : null);
       if (online && this.sides && this.place === "here" && !Microphone.possible && !half.words.text && !half.messageKey) this.#noMicrophone(side, "insecure");
       if (half.messageKey === "insecure" && this.place === "device") half.message(null);
+      half.hint(online && this.sides && !half.messageKey ? hint : null);
     }
     const [lamp, text] = this.#line(online);
     byId("bar").dataset.state = lamp;

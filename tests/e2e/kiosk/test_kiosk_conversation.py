@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from urllib.parse import urlsplit
+
 import pytest
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.e2e.kiosk.conftest import KEY
@@ -171,9 +176,10 @@ def test_key_is_asked_for_once_and_stands_in_no_address(keyed, open_page):
     assert not any("horse" in url for url in kiosk.asked)
 
 
-def test_phone_opens_the_page_by_its_qr_code_and_never_learns_the_key(keyed, open_page):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_phone_opens_the_page_by_its_qr_code_and_never_learns_the_key(keyed, open_page, theme):
     here = keyed.addresses[0].replace("0.0.0.0", "127.0.0.1")
-    kiosk = open_page(address=here, fragment=f"key={KEY.replace(' ', '%20')}&place=here&sides=en,pt")
+    kiosk = open_page(address=here, fragment=f"key={KEY.replace(' ', '%20')}&place=here&theme={theme}")
     assert KEY not in kiosk.page.url
     told = []
     kiosk.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: told.append(str(frame))))
@@ -182,14 +188,16 @@ def test_phone_opens_the_page_by_its_qr_code_and_never_learns_the_key(keyed, ope
     kiosk.page.locator("#open-invitation").click()
     expect(kiosk.page.locator("#code svg")).to_be_visible()
     expect(kiosk.page.locator("#invitation-note")).to_contain_text("10 minutes")
-    assert KEY not in kiosk.page.content()
+    (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(kiosk.page.screenshot())))
+    assert KEY not in code.text + kiosk.page.content()
     assert told
     assert not any(KEY in frame for frame in told)
 
-    from device.server.kiosk_access import INVITED, Kind, make_pass
-
-    invited = make_pass(keyed.app.state.gate, Kind.INVITATION, INVITED)
-    phone = open_page(address=here, fragment=f"pass={invited}&place=here&sides=en,pt")
+    scanned = urlsplit(code.text)
+    assert (scanned.port, scanned.path) == (urlsplit(here).port, "/kiosk/")
+    assert scanned.hostname not in {"127.0.0.1", "0.0.0.0", "localhost"}
+    phone = open_page(address=here, fragment=f"{scanned.fragment}&place=here&sides=en,pt")
+    expect(phone.page.locator("#open-invitation")).not_to_be_visible()  # a guest invites nobody
     assert "#" not in phone.page.url
     phone.page.reload()
     phone.ready()
