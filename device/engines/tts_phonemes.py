@@ -25,6 +25,7 @@ _LOCK = threading.Lock()
 """espeak-ng has one state for the whole process."""
 SIGNS: Final = frozenset(".,;:!?…—\"'()«»“”¿¡-–。、，！？；：")
 """Signs that a voice may know as phonemes, though nobody hears a sound."""
+_VOWELS: Final = "aeiouyæɑɒɔəɚɛɜɝɪʊʌɐɨʉɯøœɵɤɘɞɶʏᵻ"
 _MOST_JOINED: Final = 4
 """Words that espeak-ng writes together at most."""
 
@@ -76,7 +77,7 @@ def pronounce(words: Sequence[Pronounced], voice: str, read: Callable[[str, str]
     while start < len(words):
         end = start + 1
         if given := words[start].phonemes:
-            found[start] = [*unicodedata.normalize("NFD", given.strip()), *_trailing_signs(words[start].text), " "]
+            found[start] = [*_as_espeak_writes(given), *_trailing_signs(words[start].text), " "]
         else:
             while end < len(words) and not words[end].phonemes:
                 end += 1
@@ -90,6 +91,12 @@ def pronounce(words: Sequence[Pronounced], voice: str, read: Callable[[str, str]
     if found and found[-1] and found[-1][-1] == " ":
         found[-1].pop()
     return found
+
+
+def _as_espeak_writes(phonemes: str) -> str:
+    """Return phonemes as voices learnt them: the stress before its vowel, not its syllable, and no syllable breaks."""
+    bare = re.sub(r"[.‿|/\[\]]", "", unicodedata.normalize("NFD", phonemes)).strip()
+    return re.sub(rf"([ˈˌ])([^{_VOWELS}ˈˌ\s]+)(?=[{_VOWELS}])", r"\2\1", bare)
 
 
 def is_sound(phoneme: str) -> bool:

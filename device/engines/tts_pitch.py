@@ -20,6 +20,8 @@ _WINDOW: Final = 0.03
 _THRESHOLD: Final = 0.2
 """How far from periodic a voiced frame may be (YIN's d')."""
 _QUIET: Final = 10 ** (-40 / 20)
+_LEAST: Final = 0.002
+"""A smaller change of pitch is none."""
 _UNVOICED_PERIOD: Final = 0.006
 _BLOCK: Final = 400
 """Frames looked at together: a few megabytes."""
@@ -61,6 +63,8 @@ def change_pitch(samples: Samples, rate: int, factor: Curve | float) -> Samples:
     if not len(samples):
         return samples
     factors = np.broadcast_to(np.asarray(factor, np.float64), len(samples))
+    if not (np.abs(factors - 1) > _LEAST).any():
+        return samples
     times, pitch = fundamental(samples, rate)
     marks, periods, voiced = _marks(samples.astype(np.float64), rate, times, pitch)
     if len(marks) < 3:
@@ -86,8 +90,15 @@ def change_pitch(samples: Samples, rate: int, factor: Curve | float) -> Samples:
     first, last = int(marks[0]), int(marks[-1])
     changed[:first] = np.where(weight[offset : offset + first] > 0.7, changed[:first], samples[:first])
     changed[last:] = np.where(weight[offset + last : offset + len(samples)] > 0.7, changed[last:], samples[last:])
-    before, after = float(np.sum(samples.astype(np.float64) ** 2)), float(np.sum(changed**2))
-    return np.asarray(changed * np.sqrt(before / after) if after else changed, np.float32)
+    asked = np.abs(factors - 1) > _LEAST
+    before, after = float(np.sum(samples.astype(np.float64)[asked] ** 2)), float(np.sum(changed[asked] ** 2))
+    changed *= np.sqrt(before / after) if after else 1.0
+    # What nobody asked to change is passed on as it was, with short joints.
+    share = np.convolve(
+        np.pad(asked.astype(np.float64), rate // 200, "edge"), np.ones(rate // 200) / (rate // 200), "same"
+    )
+    share = share[rate // 200 : rate // 200 + len(samples)]
+    return np.asarray(share * changed + (1 - share) * samples, np.float32)
 
 
 def _yin(frames: Curve, width: int, shortest: int, longest: int, rate: int, quiet: float) -> Curve:

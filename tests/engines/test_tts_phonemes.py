@@ -59,6 +59,16 @@ WORDS = [
     "qu'est-ce",
     "ok",
 ]
+
+
+@pytest.mark.parametrize(
+    ("phonemes", "read"),
+    [("təˈmeɪtoʊ", "təmˈeɪtoʊ"), ("ˈstrɔŋ.ɡə", "strˈɔŋɡə"), ("/ˌɪntəˈnæʃ/", "ˌɪntənˈæʃ"), ("psˈ", "psˈ")],
+)
+def test_stress_is_put_where_voices_learnt_it(phonemes, read):
+    assert "".join(pronounce([Pronounced("word", phonemes=phonemes)], "en-us")[0]) == read
+
+
 TEXT = st.lists(st.sampled_from(WORDS), max_size=12)
 
 

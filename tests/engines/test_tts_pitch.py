@@ -53,6 +53,16 @@ def test_the_pitch_may_move():
     assert np.median(np.abs(pitch[middle] / expected - 1)) < 0.03
 
 
+def test_what_is_not_to_change_is_passed_on_as_it_was():
+    sound = vowel(120, 2.0)
+    factor = np.ones(len(sound))
+    factor[RATE:] = 1.3
+    changed = change_pitch(sound, RATE, factor)
+    assert np.array_equal(changed[: RATE - 300], sound[: RATE - 300])
+    assert median_pitch(changed[RATE + 500 :], RATE) == pytest.approx(156, rel=0.03)
+    assert change_pitch(sound, RATE, 1.0) is sound
+
+
 def test_noise_and_silence_pass_unharmed():
     noise = (0.1 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
     for sound in (noise, np.zeros(RATE, np.float32), np.zeros(0, np.float32), noise[:50]):
