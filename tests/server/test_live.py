@@ -169,8 +169,9 @@ def test_the_head_alone_ends(address):
 
 def test_both_ends_show_in_silence_that_they_are_there(address, follow, monkeypatch):
     monkeypatch.setattr(live, "KEEP_ALIVE", 0.1)
-    assert "NOTE" in follow(address, VTT).until("NOTE")
-    assert follow(address, EVENTS).until(":")
+    captions, events = follow(address, VTT), follow(address, EVENTS)
+    assert "NOTE" in captions.until("NOTE")
+    assert events.until(":")
 
 
 def test_whoever_goes_leaves_nothing_behind(address, remote):
