@@ -60,7 +60,9 @@ class Ear:
         ``urgent`` is for those who send no more until then.
         """
         with self._changed:
-            waiting = self._waiting.setdefault(interpreter, _Waiting())
+            waiting = self._waiting.get(interpreter)
+            if waiting is None:
+                waiting = self._waiting[interpreter] = _Waiting()
             waiting.samples.append(samples)
             self._urgent |= urgent
             if self._idle or urgent:
