@@ -4,7 +4,7 @@ A translation of half a sentence changes with every further word. Shown are the 
 share (local agreement; Liu et al., "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by Partial
 Hypothesis Selection", 2020) but the last ones (mask-k; Arivazhagan et al., "Re-Translation Strategies for Long Form,
 Simultaneous, Spoken Language Translation", 2020), and what was shown stays until the final. Until two guesses agree
-the first half of the first one is shown.
+the first third of the first one is shown.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Final
 from device.text.rules import primary
 from device.text.sentences import SPACELESS
 
-HELD_BACK: Final = 2
+HELD_BACK: Final = 3
 """Words at the end of a guess that are not trusted."""
+_FIRST_PART: Final = 3
+"""One word in so many of a first guess is shown, and always one."""
 
 
 class SteadyText:
@@ -39,7 +41,7 @@ class SteadyText:
         if _shared(self._shown, agreed) == len(self._shown):
             self._shown += agreed[len(self._shown) :]
         if not self._first:
-            self._first = words[: len(words) // 2]
+            self._first = words[: max(1, len(words) // _FIRST_PART)]
         return self._joint.join(self._shown or self._first)
 
 
