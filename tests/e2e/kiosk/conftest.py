@@ -126,12 +126,13 @@ class Kiosk:
         expect(self.page.locator("#bar")).to_have_attribute("data-state", "ready")
 
     def press(self, side: int = 0) -> None:
-        """Put a finger on a side's button."""
-        self.half(side).locator(".talk").dispatch_event("pointerdown", {"button": 0, "pointerId": 1})
+        """Press the mouse on a side's button, and keep it down."""
+        self.half(side).locator(".talk").hover()
+        self.page.mouse.down()
         expect(self.half(side).locator(".talk")).to_have_attribute("data-state", "talking")
 
-    def release(self, side: int = 0) -> None:
-        self.half(side).locator(".talk").dispatch_event("pointerup", {"button": 0, "pointerId": 1})
+    def release(self) -> None:
+        self.page.mouse.up()
 
     def talk(self) -> None:
         """Have a turn in which the whole recording is heard."""

@@ -61,7 +61,7 @@ def test_page_mutes_the_device_and_turns_it_round(device, model_dir, listener):
     kiosk.press(1)
     expect(kiosk.half(1).locator(".talk")).to_have_text("Solte para traduzir")
     kiosk.page.wait_for_timeout(400)
-    kiosk.release(1)
+    kiosk.release()
     assert [(way.source, way.targets) for way in daemon.settings.directions] == [("en", ("pt",)), ("pt", ("en",))]
     kiosk.ready()
 
