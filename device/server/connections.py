@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from typing import Any
 
 import h11
@@ -92,6 +93,56 @@ class HttpProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class TlsDoor(asyncio.Protocol):
+    """Shakes hands before HTTP begins, in the time that a head may take; those who do so count as connections.
+
+    The event loop's own TLS would let any number of connections wait a minute without a word.
+    """
+
+    def __init__(self, http: HttpProtocol, context: ssl.SSLContext) -> None:
+        self._http, self._context = http, context
+        self._early = b""
+        self._shaking: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to shake hands; a connection too many is closed at once."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if len(self._http.connections) >= (self._http.limit_concurrency or WAITING):
+            transport.abort()
+            return
+        self._http.connections.add(self)  # type: ignore[arg-type]
+        self._shaking = asyncio.get_running_loop().create_task(self._shake())
+
+    async def _shake(self) -> None:
+        loop, http = asyncio.get_running_loop(), self._http
+        try:
+            secure = await loop.start_tls(
+                self._transport, self, self._context, server_side=True, ssl_handshake_timeout=HEAD_TIME
+            )
+        except OSError:  # a certificate that is not trusted, a line that breaks, plain HTTP, or nothing at all
+            self._transport.abort()
+            return
+        finally:
+            http.connections.discard(self)
+        if secure is None:
+            return
+        secure.set_protocol(http)
+        http.connection_made(secure)
+        if self._early:
+            http.data_received(self._early)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes with the end of the handshake."""
+        self._early += data
+
+    def shutdown(self) -> None:
+        """Give up, because the server stops."""
+        if self._shaking is not None:
+            self._shaking.cancel()
+        self._transport.abort()
 
 
 QUEUED = 4

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +21,7 @@ from device.errors import DragomanError, UsageError
 from device.remote import Remote
 from device.server.app import create_app
 from device.server.auth import is_loopback
-from device.server.connections import HEAD_SIZE, WAITING, HttpProtocol, SocketProtocol
+from device.server.connections import HEAD_SIZE, WAITING, HttpProtocol, SocketProtocol, TlsDoor
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +132,7 @@ class Server:
 def _uvicorn(app: object, settings: Settings, files: tuple[Path, Path] | None) -> uvicorn.Server:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=HttpProtocol,
+        http=HttpProtocol if files is None else _behind_tls(*files),  # type: ignore[arg-type]
         h11_max_incomplete_event_size=HEAD_SIZE,
         limit_concurrency=settings.server.connections + WAITING,
         ws=SocketProtocol,
@@ -142,16 +144,25 @@ def _uvicorn(app: object, settings: Settings, files: tuple[Path, Path] | None) -
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=GRACE,
-        ssl_certfile=str(files[0]) if files else None,
-        ssl_keyfile=str(files[1]) if files else None,
         server_header=False,
     )
-    server = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+def _behind_tls(certificate: Path, key: Path) -> Callable[..., TlsDoor]:
+    """Return what makes the protocol of each connection to the TLS port.
+
+    Raises
+    ------
+    DragomanError
+        The certificate or its key cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        config.load()
+        context.load_cert_chain(certificate, key)
     except OSError as error:
-        raise DragomanError(f"{files[0] if files else 'TLS'}: the certificate cannot be used: {error}") from None
-    return server
+        raise DragomanError(f"{certificate}: the certificate cannot be used: {error}") from None
+    return lambda **named: TlsDoor(HttpProtocol(**named), context)
 
 
 def check_access(settings: Settings) -> None:

@@ -1,6 +1,8 @@
 """TLS with a certificate authority of the owner's own."""
 
+import socket
 import ssl
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -8,6 +10,7 @@ from websockets.sync.client import connect
 
 from device.cli import main
 from device.errors import DragomanError
+from device.server import connections
 from device.server.certificates import make_certificates
 
 
@@ -28,6 +31,24 @@ def test_a_second_port_speaks_tls_to_whoever_trusts_the_authority(serve, tmp_pat
         assert socket.response.status_code == 101
     with pytest.raises(httpx.ConnectError, match="certificate"):
         httpx.get(f"{secure}/healthz")
+
+
+def test_whoever_does_not_shake_hands_is_cut_off_and_counts_while_waiting(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_TIME", 0.5)
+    monkeypatch.setattr("device.server.serve.WAITING", 4)
+    files = make_certificates(tmp_path / "tls", ["127.0.0.1"])
+    secure = serve(tls_port=0, connections=1).server.addresses[1]
+    place = ("127.0.0.1", int(secure.rpartition(":")[2]))
+    lines = [socket.create_connection(place, 10) for _ in range(9)]
+    for line in lines:  # five wait until their time is over, four are one too many
+        with suppress(ConnectionError):
+            assert line.recv(1) == b""
+        line.close()
+    with socket.create_connection(place, 10) as plain:
+        plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with suppress(ConnectionError):
+            assert b"HTTP" not in plain.recv(100)
+    assert httpx.get(f"{secure}/healthz", verify=trusting(files)).text == "ok"
 
 
 def test_the_owners_own_certificate_is_used(serve, tmp_path):
