@@ -101,7 +101,7 @@ class LanguageSplitter:
 
     def feed(self, samples: Samples, *, last: bool = False) -> list[Step]:
         """Return what follows from ``samples``; with ``last`` they are the end of the audio."""
-        if self.settled:
+        if self._decided and not self._continuous:
             return [samples]
         samples = np.concatenate((self._rest, samples))
         steps: list[Step] = []
@@ -109,7 +109,7 @@ class LanguageSplitter:
         for start in range(0, whole, FRAME):
             steps += self._frame(samples[start : start + FRAME])
         self._rest = samples[whole:]
-        if self.settled:
+        if self._decided and not self._continuous:
             steps.append(self._rest)
         if last and self._undecided is not None:
             steps += self._decide()
@@ -117,7 +117,7 @@ class LanguageSplitter:
 
     def _frame(self, frame: Samples) -> list[Step]:
         self._frames += 1
-        if self.settled:
+        if self._decided and not self._continuous:
             return [frame]
         change = self._endpointer.step(self._vad.is_speech(frame))
         if self._decided:
