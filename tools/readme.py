@@ -184,10 +184,10 @@ def text_figures(bench: dict[str, Any]) -> str:
         row("marks put back, news and wiki: F1", "writing", "{}, corpus", "marks F1"),
         row("capitals put back, news and wiki: F1", "writing", "{}, corpus", "capitals F1"),
         row("offensive words: precision / recall", "profanity", "{}", "precision", "recall"),
-        row("names of people: precision / recall", "names", "{}", "precision", "recall"),
-        row("sentences in which a listed phrase is wrongly put", "phrases", "{}", "false corrections"),
+        row("names of people, written sentences: precision / recall", "names", "{}", "precision", "recall"),
+        row("sentences in which a listed phrase is put wrongly", "phrases", "{}", "false corrections"),
         row("language told of a sentence / of five words", "identification", "{}", "sentences", "five words"),
-        row("sentences in which a number is wrongly hidden", "redaction_false_hits", "{}", "sentences changed"),
+        row("sentences in which a number is hidden wrongly", "redaction_false_hits", "{}", "sentences changed"),
     ]
     scores: dict[str, dict[str, str]] = {}
     for name, score in bench["translation"].items():
@@ -212,7 +212,8 @@ def text_figures(bench: dict[str, Any]) -> str:
     times = f"{captions['mean error, ms']} ms from the speech, {captions['largest, ms']} ms at most"
     shown = f"{erasure['steady']} (showing every guess: {erasure['every guess']})"
     lines = [
-        "Of the text room (`make bench-text`), on the 997 sentences of FLORES-200 dev where nothing else is said:",
+        "Of the text room (`make bench-text`), on the 997 sentences of FLORES-200 dev where nothing else is said."
+        + (f" {bench['note']}" if "note" in bench else ""),
         "",
         _table(["", *tags], quality),
         _table(["BLEU / chrF", *systems], translated),
