@@ -55,10 +55,11 @@ export class Loudspeaker {
   }
 
   stop() {
+    const spoke = this.speaking;
     for (const source of this.#sources) { source.onended = null; source.stop(); }
-    if (this.#sources.size) this.changed(false);
     this.#sources.clear();
     this.#next = 0;
     if (this.#held) this.#held = [];
+    if (spoke) this.changed(false);
   }
 }

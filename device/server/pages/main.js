@@ -62,14 +62,12 @@ class Kiosk {
     byId("open-invitation").addEventListener("click", () => { this.invitation.open(this.say); this.connection.send({ do: "invite" }); });
     byId("open-history").addEventListener("click", () => this.#showHistory(true));
     byId("close-history").addEventListener("click", () => this.#showHistory(false));
-    byId("clear-history").addEventListener("click", () => {
-      this.history.clear();
-      for (const half of this.halves) half.clear();
-      this.refresh();
-    });
+    byId("clear-history").addEventListener("click", () => this.#forget());
+    for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, () => this.#somebody(), true);
     byId("hush").addEventListener("click", () => {
       this.loudspeaker.stop();
       this.repeating = null;
+      for (const entry of this.entries.values()) entry.quiet = true; // also what of it is still to come
       this.connection.send({ do: "hush" });
     });
     byId("mute").addEventListener("click", () => this.connection.send({ do: "mute", muted: !this.status?.muted }));
@@ -96,6 +94,26 @@ class Kiosk {
     byId("history").toggleAttribute("data-open", open);
     byId("open-history").setAttribute("aria-expanded", String(open));
     byId(open ? "close-history" : "open-history").focus();
+  }
+
+  #forget() {
+    this.history.clear();
+    byId("announcer").replaceChildren();
+    for (const half of this.halves) { half.clear(); half.message(null); }
+    for (const [id, entry] of this.entries) if (entry.ended) this.entries.delete(id);
+    this.refresh();
+  }
+
+  /** Somebody is there: what was said is kept for a while longer. */
+  #somebody() {
+    clearTimeout(this.leaving);
+    const minutes = this.preferences.forget;
+    if (!minutes) return;
+    this.leaving = setTimeout(() => {
+      for (const dialog of document.querySelectorAll("dialog[open]:not(#key)")) dialog.close();
+      this.typed.draft(null);
+      this.#forget();
+    }, minutes * 60000);
   }
 
   async press(side) {
@@ -338,6 +356,7 @@ class Kiosk {
   }
 
   #show(entry, side) {
+    this.#somebody();
     const own = entry.side === side ? entry.language : entry.target;
     if (own === this.sides[side]) this.halves[side].show(entry, { speakable: this.speakable(entry.target) });
   }
@@ -395,8 +414,9 @@ class Kiosk {
   }
 
   #sound(body, pcm) {
-    const known = body.utterance === this.repeating || this.entries.has(body.utterance);
-    if (known && this.preferences.sound === "on" || body.utterance === this.repeating) this.loudspeaker.play(pcm, body.sample_rate);
+    const entry = this.entries.get(body.utterance);
+    const wanted = entry && !entry.quiet && this.preferences.sound === "on";
+    if (wanted || body.utterance === this.repeating) this.loudspeaker.play(pcm, body.sample_rate);
   }
 
   /** Tell screen readers; only what is final, so that nobody is interrupted by guesses. */

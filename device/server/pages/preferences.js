@@ -1,5 +1,5 @@
 // What people chose, kept by the browser; and what the address says, which wins for this visit:
-// /kiosk/#place=device&sides=en,pt&theme=dark&size=3&layout=facing&language=pt&sound=on&pass=…
+// /kiosk/#place=device&sides=en,pt&theme=dark&size=3&layout=facing&language=pt&sound=on&forget=10&pass=…
 
 import { served } from "./texts.js";
 
@@ -36,6 +36,7 @@ export class Preferences {
     this.address = new URLSearchParams(location.hash.slice(1));
     for (const [name, value] of this.address) {
       if (CHOICES[name]?.includes(value) || (name === "language" && served(value))) this.kept[name] = value;
+      if (name === "forget" && Number(value) >= 0) this.kept.forget = Number(value);
       if (name === "sides" && /^[\w-]+,[\w-]+$/.test(value)) this.kept.sides = value.split(",");
     }
     // Keys and passes do not stay where others can read them: in the address and in the browser's history.
@@ -48,6 +49,8 @@ export class Preferences {
   get sound() { return this.kept.sound ?? "on"; }
   get place() { return this.kept.place ?? null; }
   get sides() { return this.kept.sides ?? null; }
+  /** Minutes without anybody after which what was said is forgotten; 0 never. */
+  get forget() { return this.kept.forget ?? 0; }
   get language() {
     return this.kept.language ?? (navigator.languages ?? ["en"]).map(served).find(Boolean) ?? "en";
   }

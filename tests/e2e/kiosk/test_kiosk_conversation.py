@@ -153,6 +153,15 @@ def test_what_is_being_typed_outlives_the_page(open_page):
     expect(kiosk.page.locator("#composer-text")).to_have_value("Half a sent")
 
 
+def test_screen_in_public_forgets_what_was_said_when_nobody_is_there(open_page):
+    kiosk = open_page(forget="0.02")
+    kiosk.type("Where is the train station?")
+    expect(kiosk.entry().locator(".into")).to_contain_text("estação")
+    expect(kiosk.page.locator("#entries li")).to_have_count(0)
+    expect(kiosk.half(1).locator(".words")).to_have_text("")
+    assert "station" not in kiosk.page.content() + str(kiosk.page.evaluate("({...localStorage, ...sessionStorage})"))
+
+
 def test_turn_that_the_connection_cuts_is_told(start_server, open_page):
     server = start_server()
     kiosk = open_page(address=server.addresses[0])
