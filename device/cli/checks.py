@@ -199,8 +199,9 @@ def certificates(settings: Settings) -> Iterator[Finding]:
 
 def _lasting(what: str, expires: float, why: str) -> Finding:
     """Tell how long a certificate is good for."""
-    days = int((expires - time.time()) // 86_400)
-    if days < 0:
+    left = expires - time.time()
+    days = round(left / 86_400)
+    if left < 0:
         return problem("certificate", f"{what} has expired", f"renew it: {why}")
     text = f"{what} is valid for another {counted(days, 'day')}"
     if days < CERTIFICATE_DAYS:

@@ -325,7 +325,7 @@ def test_certificates_that_end_soon_are_told_before_they_do(tmp_path, monkeypatc
     assert told.status is Status.OK
     now = checks.time.time()
     for days, status, text in (
-        (DAYS - 5, Status.WARNING, "valid for another 4 days"),
+        (DAYS - 5, Status.WARNING, "valid for another 5 days"),
         (DAYS + 1, Status.PROBLEM, "expired"),
     ):
         monkeypatch.setattr(checks.time, "time", lambda days=days: now + days * 86_400)

@@ -151,13 +151,17 @@ def test_what_is_sent_to_a_ring_points_while_it_listens_only(tmp_path):
 def test_lights_that_are_no_ring_do_not_care(tmp_path):
     port = tmp_path / "spidev"
     port.touch()
+    lit = [tuple(round(255 * value) for value in reversed(PATTERNS[State.LISTENING].colour))] * 12
+
+    def sent():
+        return [pixels(frame) for frame in frames(port.read_bytes(), 12)]
+
     with Leds(LedSettings(kind="apa102", spi=port, count=12), Pins.NONE) as leds:
         leds.point(90, 0.9)
         leds.show(State.LISTENING)
-        until(
-            lambda: len(frames(port.read_bytes(), 12)) == 2 or len(set(pixels(frames(port.read_bytes(), 12)[-1]))) == 1
-        )
-    assert all(len(set(pixels(frame))) == 1 for frame in frames(port.read_bytes(), 12))
+        until(lambda: lit in sent())
+        leds.point(91, 0.9)
+    assert all(len(set(frame)) == 1 for frame in sent())
 
 
 @pytest.mark.models
