@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
+import numpy as np
+
 from device.config import DirectionSettings, Profanity, Settings
 from device.engines.registry import Engines
 from device.errors import DragomanError
@@ -176,21 +178,25 @@ class Conversation:
     async def _hear(self, samples: Samples, *, hurried: bool = False) -> None:
         interpreter = self._interpreter
         assert interpreter is not None
-        if self._hearing is not None and self._hearing.done():
-            self._hearing.result()  # what failed is told with what comes next
-        hearing = self._service.ear.put(interpreter, samples, urgent=hurried)
-        self._unheard = len(samples) + (self._unheard if hearing is self._hearing else 0)
-        self._hearing = hearing
+        hearing = self._put(interpreter, samples, urgent=hurried)
         if hurried or self._unheard > AHEAD * SAMPLE_RATE:
             await asyncio.wrap_future(hearing)
         if hurried and interpreter.behind:
             await self._service.work(interpreter.keep_up)
 
+    def _put(self, interpreter: Interpreter, samples: Samples, *, urgent: bool) -> Future[None]:
+        if self._hearing is not None and self._hearing.done():
+            self._hearing.result()  # what failed is told with what comes next
+        hearing = self._service.ear.put(interpreter, samples, urgent=urgent)
+        self._unheard = len(samples) + (self._unheard if hearing is self._hearing else 0)
+        self._hearing = hearing
+        return hearing
+
     async def finish(self) -> None:
         """Take what was said so far as complete and wait until all of it has been answered."""
         if self._interpreter is not None and not self._abandoned:
-            if self._hearing is not None:
-                await asyncio.wrap_future(self._hearing)
+            # The ear rests now and then; somebody waits for what it has not heard yet.
+            await asyncio.wrap_future(self._put(self._interpreter, np.zeros(0, np.float32), urgent=True))
             await self._service.work(self._interpreter.close)
 
     def abandon(self) -> None:
