@@ -27,7 +27,7 @@ _DASH: Final = re.compile(r"(?:-{1,2}|–|—|\.\.\.|…),?$")  # noqa: RUF001
 _STOP: Final = re.compile(r"[.!?:;。！？]+[\"'”’)\]»]*$")  # noqa: RUF001
 _TENS: Final = words(
     "eleven twelve twenty thirty forty fifty sixty seventy eighty ninety hundred onze doze vinte trinta quarenta"
-    " cinquenta sessenta setenta oitenta noventa cem once doce veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa"
+    " cinquenta sessenta setenta oitenta noventa cem once doce veinte treinta cuarenta cincuenta sesenta ochenta"
     " cien vingt trente quarante cinquante soixante cent elf zwölf zwanzig dreißig vierzig fünfzig sechzig siebzig"
     " achtzig neunzig hundert undici dodici venti trenta quaranta cinquanta sessanta settanta ottanta novanta cento"
 )
