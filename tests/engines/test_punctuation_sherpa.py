@@ -75,8 +75,8 @@ def punctuator(tmp_path: Path) -> SherpaPunctuator:
 
 def test_marks_and_capitals_are_the_models_and_the_first_word_has_one(punctuator: SherpaPunctuator) -> None:
     assert isinstance(punctuator, Punctuator)
-    assert punctuator.punctuate("where is anna", "en") == "Where Is anna?"
-    assert punctuator.punctuate("WHERE IS ANNA", "en") == "Where Is anna?"
+    assert punctuator.punctuate("where is anna", "en") == "Where Is Anna?"
+    assert punctuator.punctuate("WHERE IS ANNA", "en") == "Where Is Anna?"
     assert punctuator.punctuate("on monday i'll go", "en") == "On Monday I'll go?", "what always has a capital"
 
 
