@@ -42,8 +42,8 @@ DEPENDS = (
     "systemd",
 )
 """What the interpreter, its library and PyAudio are linked with, under names that later releases still provide."""
-RECOMMENDS = ("ca-certificates", "alsa-utils", "libasound2-plugins")
-SUGGESTS = ("mosquitto", "fonts-dejavu-core", "fonts-noto-cjk", "minisign")
+RECOMMENDS = ("ca-certificates", "alsa-utils")
+SUGGESTS = ("mosquitto", "libasound2-plugins", "fonts-dejavu-core", "fonts-noto-cjk", "minisign")
 CONTROL = """\
 Package: dragoman
 Version: {version}

@@ -60,6 +60,12 @@ class Health:
             return "the service did not start (journalctl -u dragoman)"
         return None
 
+    def is_going_down(self) -> bool:
+        """Whether the machine is being switched off, so that nothing can be said about its service."""
+        if not self._booted.is_dir() or shutil.which("systemctl") is None:
+            return False
+        return self._systemctl("is-system-running").stdout.strip() in {"stopping", "offline", "unknown", ""}
+
     def check(self, code: Path, models: Path, before: Iterable[str]) -> str | None:
         """Return what is worse than ``before`` with the running version; None when it is well."""
         if self._is_wanted() and (fault := self._stays_up()):

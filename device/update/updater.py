@@ -287,6 +287,8 @@ class Updater:
             self._keep(pending)
             self._say(f"{pending.was} is installed")
             return
+        if self.health.is_going_down():
+            raise DragomanError(f"the machine is going down: {pending.was} is decided about when it is up again")
         self._take_back(pending, fault)
         raise UpdateFailedError(f"{pending.was} was taken back: {fault}")
 

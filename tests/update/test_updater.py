@@ -141,9 +141,15 @@ class ServiceManager:
         self._log.touch()
         folder.joinpath("booted").mkdir()
         program = folder / "systemctl"
-        program.write_text(f'#!/bin/sh\nshift; echo "$1" >>{self._log}\n[ "$1" != {refuse} ] || exit 1\n')
+        (folder / "state").write_text("running")
+        program.write_text(
+            f'#!/bin/sh\nshift; echo "$1" >>{self._log}\n'
+            f'[ "$1" != is-system-running ] || cat {folder}/state\n[ "$1" != {refuse} ] || exit 1\n'
+        )
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+        self.state = folder / "state"
 
     def asked(self) -> list[str]:
         return self._log.read_text().split()
@@ -177,6 +183,19 @@ def test_a_version_whose_service_fails_is_taken_back(managed, make, verb, reason
         device.apply(make("2.0", 200))
     assert device.runs() == "1.0"
     assert manager.asked().count("restart") == 2  # on the new version, and on the old one again
+
+
+def test_a_machine_that_is_switched_off_during_the_trial_decides_when_it_is_up_again(managed, make):
+    device, manager = managed("restart")
+    manager.state.write_text("stopping")
+    with pytest.raises(DragomanError, match="going down"):
+        device.apply(make("2.0", 200))
+    assert device.home.phase() is Phase.TRIAL
+    assert device.home.state().failed == []
+    device.updater.health = Health(60, booted=device.home.path / "nothing")
+    device.updater.finish()
+    assert device.runs() == "2.0"
+    assert device.home.phase() is Phase.IDLE
 
 
 def test_a_service_that_is_switched_off_stays_off(managed, make):
