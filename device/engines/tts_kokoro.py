@@ -31,6 +31,7 @@ VOCABULARY_FILE: Final = "vocab.json"
 RATE: Final = 24_000
 LONGEST: Final = 510
 """Phonemes of one sentence; the network knows no more places."""
+_SILENCE: Final = 10 ** (-45 / 20)
 _STYLE: Final = (510, 1, 256)
 _ESPEAK: Final = {
     "en-US": "en-us",
@@ -108,7 +109,9 @@ class KokoroSynthesizer(Voice):
         if not durations:
             return Raw(iter([sound]))
         frames = np.cumsum(durations[0].reshape(-1))
-        ends = frames * (len(sound) / RATE / frames[-1])
+        loud = np.flatnonzero(np.abs(sound) > _SILENCE * np.abs(sound).max(initial=0.0))
+        last = loud[-1] / RATE if len(loud) else 0.0  # the last phoneme is given the silence at the end
+        ends = np.minimum(frames * (len(sound) / RATE / frames[-1]), last)
         return Raw(iter([sound]), word_times(ends, [*owners, None], len(words)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import soxr
 
 from device.audio.loudness import integrated_loudness, true_peak
-from device.engines import asr_whisper, tts_kokoro
+from device.engines import asr_moonshine, tts_kokoro
 from device.engines.protocols import Pronounced, Synthesizer
 from device.engines.tts_kokoro import KokoroSpeakers
 from device.engines.tts_loudness import TARGET
@@ -22,7 +24,7 @@ from device.modelstore.catalogue import Speaker
 from device.modelstore.loading import load_catalogue
 from device.modelstore.progress import Lines
 from device.modelstore.store import ModelStore
-from tests.engines.speech import plain
+from tests.engines.speech import MOONSHINE, plain
 
 MODEL = load_catalogue()["tts-kokoro"]
 
@@ -30,7 +32,7 @@ MODEL = load_catalogue()["tts-kokoro"]
 @pytest.fixture(scope="module")
 def folder(model_store: ModelStore) -> Path:
     """The model, in a store of its own: where it is installed, it answers for Azure's women."""
-    store = ModelStore(load_catalogue(), model_store.directory.with_name("models-kokoro"))
+    store = ModelStore(model_store.directory.with_name("models-kokoro"))
     store.pull([MODEL.id], Lines())
     return store.path(MODEL.id)
 
@@ -52,21 +54,16 @@ def test_every_voice_has_its_file_its_gender_and_its_gain() -> None:
 
 
 @pytest.mark.models
-@pytest.mark.parametrize(
-    ("name", "language", "text"),
-    [("af_heart", "en", "We will meet tomorrow at the old railway station near the river."),
-     ("pf_dora", "pt", "Vamos nos encontrar amanhã na estação de trem.")],
-)  # fmt: skip
 def test_what_is_spoken_can_be_understood_and_is_as_loud_as_all(
-    speakers: KokoroSpeakers, model_store: ModelStore, name: str, language: str, text: str
+    speakers: KokoroSpeakers, model_dir: Callable[[str], Path]
 ) -> None:
-    spoken = np.concatenate(list(voice(speakers, name).stream(text)))
+    text = "We will meet tomorrow at the old railway station near the river."
+    spoken = np.concatenate(list(voice(speakers, "bf_emma").stream(text)))
     assert integrated_loudness(spoken, tts_kokoro.RATE) == pytest.approx(TARGET, abs=1.5)
     assert true_peak(spoken, tts_kokoro.RATE) < -1
-    model_store.pull(["asr-whisper-base"], Lines())
-    ear = asr_whisper.load(load_catalogue()["asr-whisper-base"], model_store.path("asr-whisper-base"), 2)
+    ear = asr_moonshine.load(MOONSHINE, model_dir(MOONSHINE.id), 1)
     sound = np.asarray(soxr.resample(spoken, tts_kokoro.RATE, SAMPLE_RATE), np.float32)
-    heard = ear.session(language).recognize(sound, final=True).text
+    heard = ear.session("en").recognize(sound, final=True).text
     assert jiwer.wer(plain(text), plain(heard)) <= 0.25
 
 
@@ -88,12 +85,11 @@ def test_words_have_times_and_a_pace_of_their_own(speakers: KokoroSpeakers) -> N
 @pytest.mark.models
 def test_damage_is_named(folder: Path, tmp_path: Path) -> None:
     for name in ("timed.onnx", "vocab.json"):
-        (tmp_path / name).symlink_to(folder / name)
+        shutil.copyfile(folder / name, tmp_path / name)
     (tmp_path / "voices").mkdir()
     (tmp_path / "voices" / "af_heart.bin").write_bytes(b"short")
     with pytest.raises(DragomanError, match="models verify"):
         voice(tts_kokoro.load(MODEL, tmp_path, 1), "af_heart")
-    (tmp_path / "timed.onnx").unlink()
     (tmp_path / "timed.onnx").write_bytes(b"nothing")
     with pytest.raises(DragomanError, match="models verify"):
         tts_kokoro.load(MODEL, tmp_path, 1)
