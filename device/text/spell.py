@@ -43,7 +43,7 @@ def year(number: int, language: str) -> str:
 
 def digits(text: str, language: str) -> str:
     """Say one digit after the other."""
-    return " ".join(cardinal(int(character), language) for character in text if character.isdigit())
+    return " ".join(cardinal(int(character), language) for character in text if character.isdecimal())
 
 
 @lru_cache(4096)

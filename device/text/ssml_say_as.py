@@ -46,7 +46,7 @@ def _spelled(text: str, rules: Rules | None) -> str:
     """Name every character: capitals are letters to a voice, where a small one may be a word."""
     said = []
     for character in text:
-        if character.isdigit() and rules is not None:
+        if character.isdecimal() and rules is not None:
             said.append(cardinal(int(character), rules.language))
         elif character.isalnum():
             said.append(character.upper())

@@ -31,6 +31,7 @@ from device.text.ssml_say_as import KINDS, say_as
         ("99.90", "currency", "BRL", "pt", "noventa e nove reais e noventa centavos"),
         ("150th Main St.", "address", "", "en", "one hundred fiftieth Main Street."),
         ("abc", "digits", "", "pl", "a b c"),
+        ("m²", "characters", "", "en", "M, ²"),
     ],
 )
 def test_it_is_read_as_what_it_is_told_to_be(text, kind, form, language, spoken):
