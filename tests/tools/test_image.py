@@ -23,7 +23,20 @@ def write_image(path: Path, root: Path) -> Path:
     path.open("rb+").truncate(END * SECTOR)
     table = f"label: dos\nstart={BOOT}, size={ROOT - BOOT}, type=c\nstart={ROOT}, type=83\n"
     subprocess.run(["sfdisk", "--quiet", path], input=table, text=True, check=True)
-    making = ["mke2fs", "-q", "-t", "ext4", "-d", root, "-E", f"offset={ROOT * SECTOR}", path, str((END - ROOT) // 8)]
+    making = [
+        "mke2fs",
+        "-q",
+        "-t",
+        "ext4",
+        "-b",
+        "4096",
+        "-d",
+        root,
+        "-E",
+        f"offset={ROOT * SECTOR}",
+        path,
+        str((END - ROOT) // 8),
+    ]
     subprocess.run(making, check=True, capture_output=True)
     return path
 
