@@ -2,7 +2,8 @@
 
 Beside it may lie what other systems made of it, as ``en-pt.google.txt``. FLORES-200 dev in nine languages with what
 nine systems made of it can be had from the folder ``evaluation`` of mozilla/firefox-translations-models, under other
-names. This module knows no engine: it is given functions that translate. Scores are sacrebleu's with its default signature.
+names. This module knows no engine: it is given functions that translate. Scores are sacrebleu's with its default
+signature.
 """
 
 from __future__ import annotations
