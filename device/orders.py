@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import singledispatchmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from device.commanded import Commanded
 from device.engines.scheduler import Priority
 from device.errors import DragomanError, UsageError
 from device.events import Speech
@@ -14,16 +15,13 @@ from device.mqtt import commands
 from device.text.room import TextRoom
 from device.translation import TextTranslator
 
-if TYPE_CHECKING:
-    from device.daemon import Daemon
-
 Reply = Mapping[str, Any]
 
 
 class Orders:
     """Does what a command says, to one daemon. What takes long is done by the engines' threads."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Commanded) -> None:
         self._daemon = daemon
         self._said = 0
 

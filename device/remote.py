@@ -7,16 +7,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from device.commanded import Commanded
 from device.config import DirectionSettings, Trigger
 from device.errors import DragomanError
 from device.events import Event, State
 from device.mqtt import commands
 from device.orders import Orders, Reply
-
-if TYPE_CHECKING:
-    from device.daemon import Daemon
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +45,7 @@ class Remote:
     `DragomanError` where it cannot be done.
     """
 
-    def __init__(self, daemon: Daemon, orders: Orders) -> None:
+    def __init__(self, daemon: Commanded, orders: Orders) -> None:
         self._daemon, self._orders = daemon, orders
         self._lock = threading.Lock()
         self._watchers: tuple[Watcher, ...] = ()
@@ -129,7 +126,7 @@ class Remote:
         self._ready()
         return self._orders.obey(command)
 
-    def _ready(self) -> Daemon:
+    def _ready(self) -> Commanded:
         if not self._daemon.ready:
             raise DragomanError("the device is starting or stopping; try again in a moment")
         return self._daemon
