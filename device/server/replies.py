@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from device.events import Final, TextForms
 from device.server.options import TurnOptions
+
+Reply = Callable[..., None]
+"""Sends one: called with path, body (object or bytes) and optionally ``key`` for one that a newer one replaces."""
 
 _PUNCTUATION = re.compile(r"[^\w\s'\u2019-]|(?<!\w)['\u2019-]|['\u2019-](?!\w)")
 

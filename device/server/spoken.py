@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from device.audio.resample import Resampler
 from device.audio.wav import to_pcm16
 from device.events import SAMPLE_RATE, Speech
+from device.server.replies import Reply
 from device.server.wave import wave_header
-
-if TYPE_CHECKING:
-    from device.server.turn import Reply
 
 
 class SpokenTranslation:

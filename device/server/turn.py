@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -23,6 +22,7 @@ from device.server import replies
 from device.server.identification import Begin, Finish, Identified, LanguageSplitter, Step
 from device.server.options import Mode, TurnOptions
 from device.server.refusals import refuse_what_is_missing
+from device.server.replies import Reply
 from device.server.service import Conversation, Service
 from device.server.spoken import SpokenTranslation
 from device.server.wave import WaveStream
@@ -33,9 +33,6 @@ INITIAL_SILENCE = 5.0
 """Seconds without speech after which an interactive turn gives up."""
 SLACK = 0.5
 """Seconds that the beginning of speech is noticed late."""
-
-Reply = Callable[..., None]
-"""Called with path, body (object or bytes) and optionally ``key`` for a reply that a newer one replaces."""
 
 
 class State(Enum):
