@@ -14,24 +14,16 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 
-from device.config import DirectionSettings, Settings
+from device.config import Settings
+from device.directions import Direction, load_directions
 from device.emission import Emission
-from device.engines.plausibility import plausible
-from device.engines.protocols import (
-    LanguageIdentifier,
-    PhraseRecognizer,
-    Recognition,
-    RecognitionSession,
-    Recognizer,
-    Synthesizer,
-    TogetherRecognizer,
-)
+from device.engines.protocols import Recognition, Synthesizer
 from device.engines.registry import Engines
-from device.engines.scheduler import Meter, Priority, Share
+from device.engines.scheduler import Priority
 from device.errors import DragomanError
 from device.events import (
     SAMPLE_RATE,
@@ -47,36 +39,23 @@ from device.events import (
     Translation,
     UtteranceEnded,
 )
-from device.hearing import PAUSE, Hearing, are_speech
+from device.hearing import Hearing, are_speech
+from device.recognizing import Recognizing
 from device.speaking import Speaking
 from device.text.clauses import split_clauses
 from device.text.room import TextRoom
-from device.text.rules import primary
 from device.text.steady import SteadyText
 from device.translation import TextTranslator
-from device.utterance import FRAME, Settled, Utterance
+from device.utterance import Settled, Utterance
 
 log = logging.getLogger(__name__)
 
 FIRST_PARTIAL = 0.65
 """Seconds of speech before the first partial."""
-IDENTIFIED_AFTER = 1.2
-"""Seconds of audio from which the language is told, where two are spoken; until then nothing is shown."""
 UNHURRIED = 3
 """Utterances whose finals may be worked on while who feeds faster than real time goes on."""
 MAX_WAITING = 16
 """Utterances that may wait for their finals before a listener is told that the machine is too slow."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Direction:
-    """One way of the conversation with everything it needs, loaded."""
-
-    settings: DirectionSettings
-    recognizer: Recognizer
-    translators: tuple[TextTranslator, ...]
-    """One a target, the spoken one first."""
-    synthesizer: Synthesizer | None
 
 
 class Interpreter:
@@ -101,10 +80,10 @@ class Interpreter:
         self._scheduler, self._settings = engines.scheduler, settings
         self._meter, self._tidy = engines.meter, engines.tidy
         self._text = TextRoom(settings.text, engines.punctuator)
-        self._directions = [self._load(engines, d) for d in settings.directions]
-        self._identifier = self._load_identifier(engines)
+        self._directions = load_directions(engines, settings)
         self._id = uuid.uuid4().hex[:8]
         self._lock = threading.RLock()
+        self._recognizing = Recognizing(engines, settings, self._directions, self._lock)
         self._changed = threading.Condition(self._lock)
         self._emission = Emission(sink)
         self._hearing = Hearing(engines.vad(settings.endpoint), settings.endpoint, engines.meter, self)
@@ -117,32 +96,6 @@ class Interpreter:
         self._passes = 0
         self._count = self._sequence = 0
         self._overloaded = False
-
-    def _load(self, engines: Engines, settings: DirectionSettings) -> Direction:
-        speak = settings.speak or next(iter(settings.targets), None)
-        targets = sorted(settings.targets, key=lambda t: t != speak)
-        voice = None
-        if speak is not None and self._settings.speech.enabled:
-            voice = engines.synthesizer(speak, settings.voice)
-        return Direction(
-            settings=settings,
-            recognizer=engines.recognizer(settings.source),
-            translators=TextTranslator.for_targets(engines, settings.source, targets, self._settings.text.glossary),
-            synthesizer=voice,
-        )
-
-    def _load_identifier(self, engines: Engines) -> LanguageIdentifier | None:
-        """Load what tells the two languages of a conversation apart, where that is asked for."""
-        sources = {primary(d.settings.source) for d in self._directions}
-        if not self._settings.identify or len(sources) < 2:
-            return None
-        identifier = engines.identifier()
-        if identifier is None or not sources <= identifier.languages:
-            raise DragomanError(
-                f"no installed model tells {' and '.join(sorted(sources))} apart; "
-                "run `dragoman models pull asr-whisper-base`"
-            )
-        return identifier
 
     # What comes in
 
@@ -263,7 +216,7 @@ class Interpreter:
         utterance = Utterance(
             id=f"{self._id}-{self._count:05d}",
             direction=self._turn,
-            session=self._session(direction),
+            session=direction.session(),
             start=start,
             speech_start=speech_start,
             capacity=round(self._settings.endpoint.max_utterance * SAMPLE_RATE),
@@ -274,12 +227,6 @@ class Interpreter:
             )
         )
         return utterance
-
-    def _session(self, direction: Direction) -> RecognitionSession:
-        phrases, recognizer = self._settings.text.phrases, direction.recognizer
-        if phrases and isinstance(recognizer, PhraseRecognizer) and recognizer.takes_phrases:
-            return recognizer.session(direction.settings.source, phrases)
-        return direction.recognizer.session(direction.settings.source)
 
     def grew(self, utterance: Utterance) -> None:
         """Show a partial when one is due."""
@@ -336,56 +283,31 @@ class Interpreter:
             self._overloaded = True
         else:
             self._overloaded = False
-        if self._scheduler.submit(Priority.FINAL, self._final, utterance, share=self._share(utterance)) is None:
+        if (
+            self._scheduler.submit(Priority.FINAL, self._final, utterance, share=self._recognizing.share(utterance))
+            is None
+        ):
             self._fail(utterance, "the device is shutting down")
 
     # Working: all of this runs on the scheduler's threads
 
-    def _recognize(self, utterance: Utterance, length: int, *, final: bool) -> Recognition:
-        audio = utterance.audio(length)
-        with self._meter.stage("asr") as call:
-            call.audio = length / SAMPLE_RATE
-            recognition = utterance.session.recognize(audio, final=final)
-        if recognition.text and plausible(recognition, audio, utterance.voiced(length)):
-            return recognition
-        return dataclasses.replace(recognition, text="", words=())
-
-    def _identify(self, utterance: Utterance, length: int, *, final: bool) -> bool:
-        """Choose an utterance's direction by its language; false while there is too little to tell by."""
-        enough = round(IDENTIFIED_AFTER * SAMPLE_RATE)
-        if self._identifier is None or utterance.identified >= min(length, enough):
-            return True
-        if not final and length < enough:
-            return False
-        with self._meter.stage("lid") as call:
-            call.audio = length / SAMPLE_RATE
-            heard = dict(self._identifier.detect_language(utterance.audio(length)))
-        shares = [heard.get(primary(d.settings.source), 0.0) for d in self._directions]
-        with self._lock:
-            if utterance.identified < min(length, enough):
-                utterance.identified = length
-                chosen = max(range(len(shares)), key=shares.__getitem__)
-                if chosen != utterance.direction and shares[chosen]:
-                    direction = self._directions[chosen]
-                    utterance.direction = chosen
-                    utterance.session = self._session(direction)
-        return True
-
     def _partial_pass(self, utterance: Utterance, length: int) -> None:
         began = time.monotonic()
         try:
-            if not utterance.closed and self._identify(utterance, length, final=False):
-                self._guess(utterance, length, self._recognize(utterance, length, final=False), settled=False)
+            if not utterance.closed and self._recognizing.identify(utterance, length, final=False):
+                self._guess(
+                    utterance, length, self._recognizing.recognize(utterance, length, final=False), settled=False
+                )
         finally:
             utterance.pass_cost = time.monotonic() - began
             utterance.pass_running = False
 
     def _settled_pass(self, utterance: Utterance, length: int, future: Future[Recognition]) -> None:
         try:
-            self._identify(utterance, length, final=True)
+            self._recognizing.identify(utterance, length, final=True)
             # A streaming session can be finished only once, and its answer so far costs next to nothing.
             final = not self._directions[utterance.direction].recognizer.incremental
-            recognition = self._recognize(utterance, length, final=final)
+            recognition = self._recognizing.recognize(utterance, length, final=final)
         except BaseException as error:
             future.set_exception(error)
             raise
@@ -447,7 +369,7 @@ class Interpreter:
     def _final(self, utterance: Utterance) -> None:
         try:
             began = time.monotonic()
-            recognition = self._final_recognition(utterance)
+            recognition = self._recognizing.final(utterance)
             cost = time.monotonic() - began
         except Exception as error:
             log.exception("recognition failed")
@@ -478,36 +400,6 @@ class Interpreter:
             self._final_translation(utterance, translator, heard.meant, direction, spoken=number == 0)
         self._part_done(utterance)
         self._emission.flush()
-
-    def _share(self, utterance: Utterance) -> Share | None:
-        """Return what the final has in common with those of other conversations that wait as well."""
-        recognizer = self._directions[utterance.direction].recognizer
-        if self._identifier is not None or not isinstance(recognizer, TogetherRecognizer):
-            return None
-        length, settled = self._final_length(utterance), utterance.settled
-        if settled is not None and settled.length == length and (settled.job.running() or settled.job.done()):
-            return None  # it need not be recognised again
-        return Share(
-            recognizer, partial(_prepare, self._meter, recognizer), (utterance.session, utterance.audio(length))
-        )
-
-    @staticmethod
-    def _final_length(utterance: Utterance) -> int:
-        length = utterance.speech_end - utterance.start + round(PAUSE * SAMPLE_RATE / FRAME) * FRAME
-        return min(length, utterance.length)
-
-    def _final_recognition(self, utterance: Utterance) -> Recognition:
-        length = self._final_length(utterance)
-        settled = utterance.settled
-        if self._identifier is not None:
-            if settled is not None and not settled.job.cancel():
-                settled.recognition.exception()  # it may be choosing the direction
-            self._identify(utterance, length, final=True)
-        incremental = self._directions[utterance.direction].recognizer.incremental
-        if settled is not None and settled.length == length and not incremental and not settled.job.cancel():
-            # It runs already or is done: to wait is never longer than to begin again.
-            return settled.recognition.result()
-        return self._recognize(utterance, length, final=True)
 
     def _final_translation(
         self, utterance: Utterance, translator: TextTranslator, text: str, direction: Direction, *, spoken: bool
@@ -571,13 +463,6 @@ class Interpreter:
                     self._finishing.popleft()
                     self._changed.notify_all()
                     self._tidy()
-
-
-def _prepare(
-    meter: Meter, recognizer: TogetherRecognizer, utterances: Sequence[tuple[RecognitionSession, Samples]]
-) -> None:
-    with meter.stage("asr"):
-        recognizer.prepare(utterances)
 
 
 def _timed(recognition: Recognition, start: float) -> tuple[SpokenWord, ...]:

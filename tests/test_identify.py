@@ -6,7 +6,8 @@ import pytest
 from device.config import DirectionSettings, Settings, SpeechSettings, TextSettings
 from device.errors import DragomanError
 from device.events import Final, Partial, Translation
-from device.interpreter import IDENTIFIED_AFTER, Interpreter
+from device.interpreter import Interpreter
+from device.recognizing import IDENTIFIED_AFTER
 from tests.support.engines import SmallEngines, ToneRecognizer, UpperTranslator, silence, speak
 from tests.test_interpreter import Conversation
 

@@ -1,0 +1,112 @@
+"""From the sound of an utterance to its text, in whichever of the conversation's languages it was said."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from threading import RLock
+
+from device.config import Settings
+from device.directions import Direction, load_identifier
+from device.engines.plausibility import plausible
+from device.engines.protocols import Recognition, RecognitionSession, TogetherRecognizer
+from device.engines.registry import Engines
+from device.engines.scheduler import Meter, Share
+from device.events import SAMPLE_RATE, Samples
+from device.hearing import PAUSE
+from device.text.rules import primary
+from device.utterance import FRAME, Utterance
+
+IDENTIFIED_AFTER = 1.2
+"""Seconds of audio from which the language is told, where two are spoken; until then nothing is shown."""
+
+
+class Recognizing:
+    """Recognises the utterances of one conversation, on the scheduler's threads.
+
+    Parameters
+    ----------
+    engines, settings
+        As the conversation's.
+    directions
+        Its ways; `identify` moves an utterance from one to another.
+    lock
+        Guards utterances.
+
+    Raises
+    ------
+    DragomanError
+        No installed model tells the languages apart, and that was asked for.
+    """
+
+    def __init__(self, engines: Engines, settings: Settings, directions: Sequence[Direction], lock: RLock) -> None:
+        self._meter, self._directions, self._lock = engines.meter, directions, lock
+        self._identifier = load_identifier(engines, settings)
+
+    def recognize(self, utterance: Utterance, length: int, *, final: bool) -> Recognition:
+        """Recognise the first ``length`` samples; the text is empty where nobody seems to have said it."""
+        audio = utterance.audio(length)
+        with self._meter.stage("asr") as call:
+            call.audio = length / SAMPLE_RATE
+            recognition = utterance.session.recognize(audio, final=final)
+        if recognition.text and plausible(recognition, audio, utterance.voiced(length)):
+            return recognition
+        return dataclasses.replace(recognition, text="", words=())
+
+    def identify(self, utterance: Utterance, length: int, *, final: bool) -> bool:
+        """Choose an utterance's direction by its language; false while there is too little to tell by."""
+        enough = round(IDENTIFIED_AFTER * SAMPLE_RATE)
+        if self._identifier is None or utterance.identified >= min(length, enough):
+            return True
+        if not final and length < enough:
+            return False
+        with self._meter.stage("lid") as call:
+            call.audio = length / SAMPLE_RATE
+            heard = dict(self._identifier.detect_language(utterance.audio(length)))
+        shares = [heard.get(primary(d.settings.source), 0.0) for d in self._directions]
+        with self._lock:
+            if utterance.identified < min(length, enough):
+                utterance.identified = length
+                chosen = max(range(len(shares)), key=shares.__getitem__)
+                if chosen != utterance.direction and shares[chosen]:
+                    utterance.direction = chosen
+                    utterance.session = self._directions[chosen].session()
+        return True
+
+    def final(self, utterance: Utterance) -> Recognition:
+        """Recognise a complete utterance, unless that was done in the pause before its end."""
+        length, settled = _final_length(utterance), utterance.settled
+        if self._identifier is not None:
+            if settled is not None and not settled.job.cancel():
+                settled.recognition.exception()  # it may be choosing the direction
+            self.identify(utterance, length, final=True)
+        incremental = self._directions[utterance.direction].recognizer.incremental
+        if settled is not None and settled.length == length and not incremental and not settled.job.cancel():
+            # It runs already or is done: to wait is never longer than to begin again.
+            return settled.recognition.result()
+        return self.recognize(utterance, length, final=True)
+
+    def share(self, utterance: Utterance) -> Share | None:
+        """Return what the final has in common with those of other conversations that wait as well."""
+        recognizer = self._directions[utterance.direction].recognizer
+        if self._identifier is not None or not isinstance(recognizer, TogetherRecognizer):
+            return None
+        length, settled = _final_length(utterance), utterance.settled
+        if settled is not None and settled.length == length and (settled.job.running() or settled.job.done()):
+            return None  # it need not be recognised again
+        return Share(
+            recognizer, partial(_prepare, self._meter, recognizer), (utterance.session, utterance.audio(length))
+        )
+
+
+def _final_length(utterance: Utterance) -> int:
+    length = utterance.speech_end - utterance.start + round(PAUSE * SAMPLE_RATE / FRAME) * FRAME
+    return min(length, utterance.length)
+
+
+def _prepare(
+    meter: Meter, recognizer: TogetherRecognizer, utterances: Sequence[tuple[RecognitionSession, Samples]]
+) -> None:
+    with meter.stage("asr"):
+        recognizer.prepare(utterances)
