@@ -88,7 +88,7 @@ class Health:
             The doctor itself cannot be run.
         """
         try:
-            done = self.call(code, models, "doctor", "--json", timeout=self._limit)
+            done = self.call(code, models, "doctor", "--json", "--silent", timeout=self._limit)
         except subprocess.TimeoutExpired:
             raise DragomanError(f"the health check had not ended after {self._limit:.0f} s") from None
         except OSError as error:
