@@ -117,6 +117,8 @@ class ModelSettings(Section):
     """Threads of one engine call; 0 chooses 1 up to 3 cores, 2 from 4."""
     workers: int = Field(default=0, ge=0, le=16)
     """Engine calls at once; 0 chooses 2, or 3 from 4 cores."""
+    provider: Literal["cpu", "cuda"] = "cpu"
+    """What models of sherpa-onnx and CTranslate2 compute on; cuda needs builds of both for it."""
 
 
 class DirectionSettings(Section):

@@ -34,8 +34,8 @@ _TAIL = int(0.66 * SAMPLE_RATE)
 """Silence after the last sample, so that a streaming model's look-ahead brings out the last word."""
 
 
-def load(model: Model, folder: Path, threads: int) -> Recognizer:
-    """Load a model of engine ``sherpa-offline`` or ``sherpa-online``.
+def load(model: Model, folder: Path, threads: int, provider: str = "cpu") -> Recognizer:
+    """Load a model of engine ``sherpa-offline`` or ``sherpa-online``, to compute on ``provider`` (cpu or cuda).
 
     Raises
     ------
@@ -46,7 +46,7 @@ def load(model: Model, folder: Path, threads: int) -> Recognizer:
     kind = sherpa_onnx.OnlineRecognizer if online else sherpa_onnx.OfflineRecognizer
     factory, arguments = constructor(model, folder, kind)
     try:
-        native = factory(**arguments, num_threads=max(1, threads))
+        native = factory(**arguments, num_threads=max(1, threads), provider=provider)
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise DragomanError(

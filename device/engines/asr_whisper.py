@@ -22,6 +22,7 @@ from device.engines.asr_bias import Phrases
 from device.engines.asr_growing import join, quietest
 from device.engines.asr_mel import HOP, log_mel
 from device.engines.asr_words import words_from_tokens
+from device.engines.cuda import require
 from device.engines.modelfile import refuse_unknown_options, require_file
 from device.engines.protocols import Recognition, RecognitionSession, Recognizer, Word
 from device.engines.sound import finite
@@ -277,19 +278,21 @@ def language_of(token: str) -> str | None:
     return name if len(token) == len(name) + 4 and 2 <= len(name) <= 3 and name.isalpha() else None
 
 
-def load(model: Model, folder: Path, threads: int) -> Recognizer:
+def load(model: Model, folder: Path, threads: int, provider: str = "cpu") -> Recognizer:
     """Load a Whisper model in CTranslate2's format, quantised to int8.
 
     Raises
     ------
     DragomanError
-        A file is missing or damaged, or the model knows none of the entry's languages.
+        A file is missing or damaged, the model knows none of the entry's languages, or ``provider`` is cuda and
+        there is none.
     """
+    device = require(provider)
     refuse_unknown_options(model, ())
     paths = [require_file(model, folder, name) for name in FILES]
     try:
         native = ctranslate2.models.Whisper(
-            str(folder), device="cpu", compute_type="int8", inter_threads=1, intra_threads=max(1, threads)
+            str(folder), device=device, compute_type="int8", inter_threads=1, intra_threads=max(1, threads)
         )
         tokenizer = Tokenizer.from_file(str(paths[2]))
     except Exception as error:

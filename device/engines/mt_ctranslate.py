@@ -14,6 +14,7 @@ from typing import Any, Final
 import ctranslate2
 import sentencepiece
 
+from device.engines.cuda import require
 from device.engines.modelfile import refuse_unknown_options, require_file
 from device.engines.mt_text import ChunkTranslation, ChunkTranslator
 from device.engines.protocols import Translated
@@ -40,7 +41,8 @@ _SPACE: Final = "▁"
 class CTranslate2Translator:
     """One direction of translation; safe to use from several threads."""
 
-    def __init__(self, model: Model, folder: Path, threads: int = 1) -> None:
+    def __init__(self, model: Model, folder: Path, threads: int = 1, provider: str = "cpu") -> None:
+        device = require(provider)
         if model.source is None or model.target is None:
             raise DragomanError(f"model {model.id}: a translation model needs a source and a target language")
         options = _checked_options(model)
@@ -57,7 +59,7 @@ class CTranslate2Translator:
         try:
             self._translator = ctranslate2.Translator(
                 str(weights),
-                device="cpu",
+                device=device,
                 compute_type=options.get("compute_type", "int8"),
                 inter_threads=1,
                 intra_threads=max(1, threads),
@@ -103,15 +105,16 @@ class CTranslate2Translator:
         return self._source_pieces.unk_id() not in self._source_pieces.encode(character)
 
 
-def load(model: Model, folder: Path, threads: int = 1) -> CTranslate2Translator:
+def load(model: Model, folder: Path, threads: int = 1, provider: str = "cpu") -> CTranslate2Translator:
     """Load the CTranslate2 model in ``folder``.
 
     Raises
     ------
     DragomanError
-        A file is missing or damaged, or the catalogue entry has an option that this engine does not know.
+        A file is missing or damaged, the catalogue entry has an option that this engine does not know, or ``provider``
+        is cuda and there is none.
     """
-    return CTranslate2Translator(model, folder, threads)
+    return CTranslate2Translator(model, folder, threads, provider)
 
 
 def _checked_options(model: Model) -> dict[str, Any]:

@@ -49,6 +49,9 @@ ADAPTERS = {
 
 LISTED_FOR = 1.0
 """Seconds for which the list of installed models is used: a conversation asks for it many times as it begins."""
+CAPABLE = frozenset({"sherpa-offline", "sherpa-online", "whisper-ct2", "ctranslate2"})
+"""Engines whose adapters take a ``provider``; the others stay on the processor."""
+
 TIDY_EVERY = 5.0
 """Seconds between two tidyings of memory."""
 
@@ -282,15 +285,16 @@ class Engines:
             if model.id not in self._loaded:
                 # The system's packages keep what Apertium needs.
                 path = mt_apertium.MODES if model.engine == "apertium" else self._store.path(model.id)
-                self._loaded[model.id] = self._adapter(model)(model, path, self._threads)
+                given = {"provider": self._settings.provider} if model.engine in CAPABLE else {}
+                self._loaded[model.id] = self._adapter(model)(model, path, self._threads, **given)
             return self._loaded[model.id]
 
-    def _adapter(self, model: Model) -> Callable[[Model, Path, Any], Any]:
+    def _adapter(self, model: Model) -> Callable[..., Any]:
         if model.engine not in ADAPTERS:
             raise DragomanError(
                 f"model {model.id}: unknown engine {model.engine!r}; known: {', '.join(sorted(ADAPTERS))}"
             )
-        load: Callable[[Model, Path, Any], Any] = import_module(ADAPTERS[model.engine]).load
+        load: Callable[..., Any] = import_module(ADAPTERS[model.engine]).load
         return load
 
 
