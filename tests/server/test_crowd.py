@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -260,6 +261,12 @@ async def waited(patience, awaitable):
     return "late"
 
 
+def run(scene):
+    """Run a scene on a loop of its own, whatever runs on this thread (a browser's, after tests of pages)."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, scene).result()
+
+
 def test_patience_ends_anew_with_every_wait():
     async def scene():
         patience = Patience(0.2)
@@ -269,7 +276,7 @@ def test_patience_ends_anew_with_every_wait():
         patience.stop()
         return first, last
 
-    assert asyncio.run(scene()) == ([0, 1, 2], ["late", "on"])
+    assert run(scene()) == ([0, 1, 2], ["late", "on"])
 
 
 def test_patience_leaves_a_cancelled_task_cancelled():
@@ -282,4 +289,4 @@ def test_patience_leaves_a_cancelled_task_cancelled():
             await task
         patience.stop()
 
-    asyncio.run(scene())
+    run(scene())
