@@ -13,6 +13,7 @@ from device.errors import DragomanError, UsageError
 from device.events import Speech
 from device.mqtt import commands
 from device.text.room import TextRoom
+from device.text.rules import primary
 from device.translation import TextTranslator
 
 Reply = Mapping[str, Any]
@@ -47,7 +48,12 @@ class Orders:
 
     @_do.register
     def _(self, command: commands.SetTargets) -> None:
-        self._daemon.redirect(self._checked(command.direction), targets=command.languages, speak=None, voice=None)
+        index = self._checked(command.direction)
+        source = self._daemon.settings.directions[index].source
+        for target in command.languages:
+            if primary(target) == primary(source):
+                raise UsageError(f"{target!r} is the language that is spoken ({source!r}): set/source changes that")
+        self._daemon.redirect(index, targets=command.languages, speak=None, voice=None)
 
     @_do.register
     def _(self, command: commands.SetMute) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -173,17 +173,28 @@ _EXPECTED = {
     "bool_parsing": "true or false",
     "path_type": "a path",
 }
+_BOUNDS = {
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "text of at least {min_length} characters",
+    "string_too_long": "text of at most {max_length} characters",
+}
+
+
+def expectation(item: Mapping[str, Any]) -> str:
+    """Say in a few words what one of pydantic's errors wanted: ``a number``, ``at most 1``."""
+    kind, limits = item["type"], item.get("ctx", {})
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format(**{name: str(limit).removesuffix(".0") for name, limit in limits.items()})
+    message = item["msg"].removeprefix("Value error, ")
+    message = re.sub(r"^Input should be (a |an )?(valid )?", r"\1", message)
+    return str(message[0].lower() + message[1:])
 
 
 def _expected(path: Place, items: list[dict[str, Any]]) -> str:
-    parts = []
-    for item in items:
-        if item["type"] in _EXPECTED:
-            parts.append(_EXPECTED[item["type"]])
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            message = re.sub(r"^Input should be (a |an )?(valid )?", r"\1", message)
-            parts.append(message[0].lower() + message[1:])
+    parts = [expectation(item) for item in items]
     first, value = items[0], items[0]["input"]
     wanted = " or ".join(dict.fromkeys(parts))
     if first["type"] in ("enum", "literal_error"):

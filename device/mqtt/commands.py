@@ -2,8 +2,8 @@
 
 A payload is one JSON object with the command's fields. Where a command has one obvious field, its bare
 value will do (``set/volume`` takes ``0.5`` as well as ``{"volume": 0.5}``), and where that field is text, it needs no
-quotes: ``set/source`` takes ``pt``, ``set/targets`` takes ``pt,de``, ``cmd/say`` takes ``42``. A command without
-required fields may come with an empty payload.
+quotes: ``set/source`` takes ``pt``, ``set/targets`` takes ``pt,de``, ``set/mute`` takes ``ON``, ``cmd/say`` takes
+``42``. A command without required fields may come with an empty payload.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from device.config import Language, Trigger
+from device.config.problems import expectation
 from device.errors import UsageError
 
 LARGEST_PAYLOAD = 64 * 1024
@@ -28,7 +29,24 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 Direction = Annotated[int, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
-Targets = Annotated[tuple[Language, ...], Field(max_length=16)]
+Targets = Annotated[
+    tuple[Language, ...], Field(max_length=16), AfterValidator(lambda languages: tuple(dict.fromkeys(languages)))
+]
+"""Languages in the order they were given, each once."""
+
+_SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+
+
+def _switched(value: object) -> bool:
+    """Read a switch as people and Home Assistant write it."""
+    meant = _SWITCH.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    if meant is None:
+        raise ValueError("expected on or off")
+    return meant
+
+
+Switch = Annotated[bool, BeforeValidator(_switched)]
+"""``ON`` and ``off``, ``true``, ``yes``, ``1`` and their opposites, in any case."""
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -73,8 +91,9 @@ class SetMute(Command):
 
     name: ClassVar[str] = "set/mute"
     bare: ClassVar[str | None] = "muted"
+    words: ClassVar[bool] = True
 
-    muted: bool
+    muted: Switch
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -240,5 +259,6 @@ def _explain(error: ValidationError, name: str) -> str:
         return f"the key {where!r} is missing"
     if first["type"] in ("dataclass_type", "dataclass_exact_type"):
         return "the payload must be a JSON object"
-    message = first["msg"].removeprefix("Value error, ")
+    wanted = expectation(first)
+    message = wanted if first["type"] == "value_error" else f"expected {wanted}"
     return f"{where}: {message}" if where else message

@@ -136,7 +136,7 @@ host = "x"
     assert problems(file) == [
         f"{file}:1: stat_directory: unknown key; did you mean state_directory?",
         f"{file}:3: mqtt.portt: unknown key; did you mean mqtt.port?",
-        f"{file}:4: mqtt.port: expected less than or equal to 65535, not 99999",
+        f"{file}:4: mqtt.port: expected at most 65535, not 99999",
         f"{file}:5: mqtt.tls: expected true or false, not 'yes'",
         f"{file}:7: directions.0.source: {language}; did you mean 'en' (English)?",
         f"{file}:8: directions.0.targets.1: {language}",
@@ -179,7 +179,7 @@ def test_documented_variables_that_are_no_settings_are_let_be(monkeypatch, tmp_p
 
 def test_wrong_flags_are_told_by_their_names():
     assert problems(overrides={"mqtt.hots": "x"}) == ["--set mqtt.hots: unknown key; did you mean mqtt.host?"]
-    assert problems(overrides={"speech.volume": 7}) == ["--set speech.volume: expected less than or equal to 1, not 7"]
+    assert problems(overrides={"speech.volume": 7}) == ["--set speech.volume: expected at most 1, not 7"]
     assert problems(overrides={"mqtt.host.name": "x"}) == ["--set mqtt.host.name: mqtt.host: expected text"]
 
 

@@ -1,0 +1,37 @@
+"""What a command does to the device, where the device does not agree to it."""
+
+import pytest
+
+from device.config import load_settings
+from device.errors import UsageError
+from device.mqtt import commands
+from device.orders import Orders
+
+
+class Redirected:
+    """The part of a daemon that changing languages needs; notes what it is told."""
+
+    def __init__(self) -> None:
+        self.settings = load_settings(None, {"directions": [{"source": "en", "targets": ["pt"]}]})
+        self.told: list[tuple[str, ...]] = []
+
+    def redirect(self, _direction: int, **changes) -> None:
+        self.told.append(changes["targets"])
+
+    def changed(self) -> None:
+        """Nobody watches."""
+
+
+@pytest.mark.parametrize("languages", [("en",), ("pt", "en"), ("en-GB",)])
+def test_nothing_is_translated_into_the_language_that_is_spoken(languages):
+    daemon = Redirected()
+    with pytest.raises(UsageError, match="is the language that is spoken"):
+        Orders(daemon).obey(commands.SetTargets(languages))
+    assert daemon.told == []
+
+
+def test_other_targets_and_none_are_taken():
+    daemon = Redirected()
+    for languages in (("de", "pt"), ()):
+        Orders(daemon).obey(commands.SetTargets(languages))
+    assert daemon.told == [("de", "pt"), ()]
