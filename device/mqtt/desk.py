@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from device.errors import DragomanError
-from device.mqtt.commands import Command, Translate, parse
-from device.mqtt.topics import EVENT_EXPIRY, JSON_PROPERTIES, SCHEMA, Lane, Message, Topics, encode
+from device.mqtt.commands import COMMANDS, Command, Translate, parse
+from device.mqtt.topics import EVENT_EXPIRY, JSON_PROPERTIES, REPLY, SCHEMA, Lane, Message, Topics, encode
 
 _LOG = logging.getLogger(__name__)
 
@@ -130,8 +130,10 @@ class CommandDesk:
 
     def _finish(self, request: Request, command: Command, reply: Reply) -> None:
         self._room.release()
-        if not self._topics.with_text and not isinstance(command, Translate):
-            # The text of `cmd/translate` is the asker's own; everything else may be what somebody said.
+        own = isinstance(command, Translate) and request.response_topic is not None
+        if not self._topics.with_text and not own:
+            # A `cmd/translate` has its asker's own text, and goes where only the asker is told of; everything else
+            # may be what somebody said.
             reply = {key: value for key, value in reply.items() if key not in _SPOKEN_KEYS}
         if request.response_topic is None and not reply["ok"]:
             self._report(str(reply["error"]))
@@ -150,9 +152,10 @@ class CommandDesk:
 
     def _answer(self, request: Request, reply: Reply) -> None:
         topic = request.response_topic
-        if topic is None:
-            return
-        if not self._may_answer_on(topic):
+        if topic is None:  # MQTT 3.1.1 knows no Response-Topic, nor do many programs of MQTT 5
+            known = request.name if request.name in COMMANDS else "unknown"
+            topic = self._topics.topic(REPLY, known)
+        elif not self._may_answer_on(topic):
             _LOG.warning("no answer to %s: its Response-Topic %r cannot be used", request.name, topic[:80])
             return
         properties: dict[str, Any] = {**JSON_PROPERTIES, "MessageExpiryInterval": 60}

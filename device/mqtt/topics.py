@@ -73,6 +73,8 @@ TRANSLATION_PARTIAL = Row("translation/{}/partial", 0, Lane.VOLATILE, PARTIAL_EX
 EVENT_BUTTON = Row("event/button", 1, Lane.VOLATILE, EVENT_EXPIRY)
 EVENT_ERROR = Row("event/error", 1, Lane.DURABLE, kind=Kind.DIAGNOSTIC)
 DIAG = Row("diag/{}", 0, Lane.VOLATILE)
+REPLY = Row("reply/{}", 1, Lane.VOLATILE, EVENT_EXPIRY)
+"""What a command without Response-Topic came to, below its own name: ``reply/cmd/translate``."""
 
 PUBLISHED = (
     AVAILABILITY,
@@ -85,6 +87,7 @@ PUBLISHED = (
     EVENT_BUTTON,
     EVENT_ERROR,
     DIAG,
+    REPLY,
 )
 """Everything the device says."""
 

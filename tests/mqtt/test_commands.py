@@ -241,8 +241,30 @@ def test_command_without_response_topic_is_carried_out_and_errors_are_reported()
     office.ask("cmd/stop", b"nonsense", response_topic=None)
     assert carried_out.wait(60)
     office.desk.stop(5)
-    assert office.answers == []
     assert len(office.reports) == 1
+
+
+def test_command_without_response_topic_is_answered_on_a_topic_of_its_own() -> None:
+    office = Office(lambda command: {"translations": {"pt": f"{command.text} em português"}})
+    office.ask("cmd/translate", b"hello", response_topic=None, correlation=None)
+    (answer,) = office.wait()
+    office.ask("cmd/explode", response_topic=None)
+    refused = office.wait(2)[1]
+    office.desk.stop(5)
+    assert answer["ok"] is True
+    assert answer["translations"] == {"pt": "hello em português"}
+    assert [message.topic for message in office.answers] == [
+        "dragoman/kitchen/reply/cmd/translate", "dragoman/kitchen/reply/unknown",
+    ]  # fmt: skip
+    assert refused["ok"] is False
+
+
+def test_privacy_none_tells_a_topic_that_all_may_read_nothing_of_a_text() -> None:
+    office = Office(lambda _command: {"translations": {"pt": "segredo"}, "source": "en"}, with_text=False)
+    office.ask("cmd/translate", b"secret", response_topic=None)
+    (answer,) = office.wait()
+    office.desk.stop(5)
+    assert answer == {"schema": 1, "command": "cmd/translate", "ok": True, "source": "en"}
 
 
 def test_more_commands_than_the_device_can_hold_are_answered_busy() -> None:
