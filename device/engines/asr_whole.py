@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from device.engines.asr_growing import LONGEST, GrowingText, bare, join, quietest
-from device.engines.loops import loop_at_end, without_loop
+from device.engines.loops import loop_at_end, run_at_end, without_loop
 from device.engines.protocols import Recognition
 from device.events import SAMPLE_RATE, Samples
 
@@ -22,7 +22,7 @@ SHORTEST = SAMPLE_RATE // 10
 LONGEST_WHOLE = 30 * SAMPLE_RATE
 """Longer than any model was trained on; Moonshine's word error rate rises there from 0.8 % to 2.5 %."""
 _DOUBTED = int(1.6 * SAMPLE_RATE)
-_LEAD = int(0.3 * SAMPLE_RATE)
+_SILENCE = np.zeros(int(0.3 * SAMPLE_RATE), np.float32)
 _SHORTER = SAMPLE_RATE // 20
 """What is left out at the end when a final text seems to be a loop: loops hang on the exact length."""
 
@@ -53,16 +53,19 @@ class WholeSession:
         if len(samples) > LONGEST_WHOLE:
             return self._pieces(samples)
         recognition = self._decode(samples)
-        if loop_at_end(recognition.text, times=3):
+        if _goes_round(recognition.text):
             recognition = self._doubted(recognition, samples) if final else _once(recognition)
         if final and recognition.text and recognition.confidence is None:
             return replace(recognition, confidence=self._agreement(samples, recognition.text))
         return recognition
 
     def _doubted(self, looped: Recognition, samples: Samples) -> Recognition:
-        """Decode once more without the very end: who really said a thing twice is heard twice again."""
-        again = self._decode(samples[:-_SHORTER])
-        return again if again.text and len(again.text.split()) < len(looped.text.split()) else looped
+        """Decode what is nearly the same sound: who really said a thing twice is heard twice every time."""
+        for nearly in (samples[:-_SHORTER], np.concatenate([_SILENCE, samples]), samples[: -2 * _SHORTER]):
+            again = self._decode(nearly)
+            if again.text and not _goes_round(again.text) and len(again.text) < len(looped.text):
+                return again
+        return looped
 
     def _pieces(self, samples: Samples) -> Recognition:
         text = ""
@@ -80,13 +83,17 @@ class WholeSession:
         """
         if self._costly or len(samples) > _DOUBTED:
             return None
-        again = self._decode(np.concatenate([np.zeros(_LEAD, np.float32), samples])).text
+        again = self._decode(np.concatenate([_SILENCE, samples])).text
         return SequenceMatcher(None, bare(text), bare(again)).ratio() ** 2
 
     def _decode(self, samples: Samples) -> Recognition:
         if len(samples) < SHORTEST:
             return Recognition("", self._language)
         return self.model(samples)
+
+
+def _goes_round(text: str) -> bool:
+    return loop_at_end(text, times=3) > 0 or run_at_end(text)
 
 
 def _once(recognition: Recognition) -> Recognition:

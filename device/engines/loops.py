@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+_RUN = re.compile(r"(\w{1,3}?)\1{11,}\W*$")
 LONGEST_PHRASE = 12
 """Words of a phrase that may be repeated."""
 
@@ -31,6 +32,11 @@ def loop_at_end(text: str, *, times: int) -> int:
         if run >= size * (times if size <= 2 else 2):
             return run - size
     return 0
+
+
+def run_at_end(text: str) -> bool:
+    """Whether ``text`` ends with one to three characters said over and over: "4111111111111111111"."""
+    return _RUN.search(text) is not None
 
 
 def without_loop(text: str, *, times: int) -> str:

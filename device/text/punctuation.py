@@ -13,10 +13,13 @@ from typing import Final
 
 from device.text.names import countries, is_given_name, surnames
 from device.text.rules import fluency, primary, tables, words
+from device.text.sentences import is_abbreviation
 
 _MARKS: Final = re.compile(r"[.!?,;:…。！？،؟]")  # noqa: RUF001
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")  # noqa: RUF001
 _ENDED: Final = re.compile(r"[.!?…。！？؟][\"'”’)\]»]*\s*$")  # noqa: RUF001
+_BEGUN_SMALL: Final = re.compile(r"(?<![\w.])(?P<word>[^\W\d_]{3,})[.?] [^\W\d_](?=[^\W\d_]*[ ,])")
+"""A word that ends a sentence, and the small or capital letter of the next one's first word, which is not its last."""
 _OWNER: Final = re.compile(r"['’]s$")  # noqa: RUF001
 _LINKS: Final = words("de do da del della of")
 _SHORTEST_NOUN: Final = 5
@@ -48,6 +51,16 @@ def punctuate(text: str, language: str) -> str:
     if _ENDED.search(text) and not asks:
         return text
     return (rules.opener if asks else "") + text.rstrip(".") + ("?" if asks else ".")
+
+
+def begin_sentences(text: str, language: str) -> str:
+    """Return written text in which every sentence begins with a capital, which recognisers forget at times."""
+
+    def begin(match: re.Match[str]) -> str:
+        word = match["word"]
+        return match[0] if is_abbreviation(word, language) else match[0][:-1] + match[0][-1].upper()
+
+    return _BEGUN_SMALL.sub(begin, text)
 
 
 def capitalise(text: str, language: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from device.config import TextSettings
 from device.text.fluency import remove_disfluencies, remove_disfluencies_so_far
 from device.text.numbers import write_numbers
-from device.text.punctuation import capitalise, lacks_writing, punctuate
+from device.text.punctuation import begin_sentences, capitalise, lacks_writing, punctuate
 from device.text.sentences import SPACELESS
 
 Punctuate = Callable[[str, str], str]
@@ -64,6 +64,8 @@ def display(text: str, language: str, settings: TextSettings, punctuate: Punctua
         head = write_numbers(head, language)
     if written and punctuate is _by_rules and language.split("-", 1)[0].lower() not in SPACELESS:
         head = punctuate(head, language)
+    if settings.punctuation and not unwritten:
+        head = begin_sentences(head, language)
     return head + tail
 
 
@@ -77,6 +79,8 @@ def display_so_far(text: str, language: str, settings: TextSettings) -> str:
         if head.isupper():
             head = head.lower()
         head = capitalise(head, language)
+    elif settings.punctuation:
+        head = begin_sentences(head, language)
     if settings.fluent and not tail:
         head = remove_disfluencies_so_far(head, language)
     return head + tail

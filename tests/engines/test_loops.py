@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.engines.loops import loop_at_end, without_loop
+from device.engines.loops import loop_at_end, run_at_end, without_loop
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_only_what_was_said_before_is_taken_away(words):
     if repeated:
         kept, gone = words[:-repeated], words[-repeated:]
         assert all(word in kept for word in gone)
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"), [("My card number is 4" + "1" * 20, True), ("ha" * 12, True), ("10000000", False)]
+)
+def test_one_syllable_over_and_over_is_a_run(text, runs):
+    assert run_at_end(text) is runs

@@ -1,0 +1,18 @@
+"""Sentences begin with a capital, also where a recogniser forgot it."""
+
+import pytest
+
+from device.text.punctuation import begin_sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "begun"),
+    [
+        ("It was the best of times. it was the worst.", "It was the best of times. It was the worst."),
+        ("Will you come? we wait, all of us.", "Will you come? We wait, all of us."),
+        ("It costs approx. five euros, etc. and so on.", "It costs approx. five euros, etc. and so on."),
+        ("See example.com or the U.S. embassy.", "See example.com or the U.S. embassy."),
+    ],
+)
+def test_every_sentence_begins_with_a_capital(text, begun):
+    assert begin_sentences(text, "en") == begun
