@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 import click
 from click.exceptions import NoSuchCommand, NoSuchOption
 
-from device.cli.common import Invocation, complain
+from device.cli.common import Invocation, complain, visible
 from device.errors import DragomanError, UsageError
 from device.wording import one_of
 
@@ -64,6 +65,14 @@ class CommandGroup(click.Group):
         assert isinstance(command, click.Command)
         _accept_shared_options(command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end well and quietly when whoever read its output (``| head``) has enough."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click itself would exit with 1
+            _print_no_more()
+            return 0
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -188,17 +197,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     A failure is one clear line on standard error; with ``-v`` an unexpected one comes with its traceback.
     """
+    if sys.stdout is None:  # it was closed (``>&-``): whatever is printed fails, whatever prints nothing works
+        sys.stdout = open(os.devnull, "w", opener=lambda path, _: os.open(path, os.O_RDONLY))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What is printed is UTF-8 whatever the locale says, and never fails for want of a character.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     invocation = Invocation()
+    code = 0
     try:
         code = _run(arguments, invocation)
-        if sys.stdout is not None:  # it may have been closed before we began
-            sys.stdout.flush()
-    except BrokenPipeError:
-        code = _reader_went_away()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output (``| head``) has enough
+        code = 0
+        _print_no_more()
+    except OSError as error:  # what could not be written before is still there, and was complained about
+        if not code:
+            complain(_os_error(error))
+        code = code or 1
+        _print_no_more()
     sys.exit(code)
 
 
@@ -228,7 +245,8 @@ def _verdict(error: Exception, invocation: Invocation) -> tuple[int, str]:
     if isinstance(error, click.ClickException):
         return error.exit_code, _sentence(error.format_message())
     if isinstance(error, DragomanError):
-        return 2 if isinstance(error, UsageError) else 1, str(error)
+        text = str(error)
+        return 2 if isinstance(error, UsageError) else 1, visible(text, lines=hasattr(error, "problems"))
     if invocation.verbose:
         traceback.print_exception(error)
     if isinstance(error, OSError):
@@ -250,10 +268,12 @@ def _wrong_use(error: click.UsageError) -> str:
 
 
 def _os_error(error: OSError) -> str:
+    if error.errno == errno.EBADF:
+        return "standard output cannot be written: it is closed"
     what = error.strerror or _one_line(str(error)) or type(error).__name__
     if error.errno == errno.ENOSPC:
         what += "; free some space and try again"
-    return f"{error.filename}: {what}" if error.filename else what
+    return visible(f"{error.filename}: {what}") if error.filename else what
 
 
 def _sentence(message: str) -> str:
@@ -266,9 +286,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _reader_went_away() -> int:
-    """End quietly when whoever read our output (``| head``) has enough."""
-    # Python flushes standard output once more at its end, and would complain then.
+def _print_no_more() -> None:
+    """Let standard output swallow what is left: Python flushes it once more at its end, and would complain then."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1

@@ -10,7 +10,16 @@ from typing import IO, Self
 
 import click
 
-from device.cli.common import LANGUAGE, OUTPUT_FILE, FiniteRange, complain, progress, refuse_own_input, settings_from
+from device.cli.common import (
+    LANGUAGE,
+    OUTPUT_FILE,
+    FiniteRange,
+    complain,
+    progress,
+    refuse_own_input,
+    settings_from,
+    visible,
+)
 from device.config import DirectionSettings, Pins, Profanity, Redaction, Settings, Trigger
 from device.errors import DragomanError, UsageError
 from device.events import Error, Event
@@ -117,7 +126,7 @@ class _Told(Captioner):
         """Hear one event of the conversation."""
         if isinstance(event, Error):
             self.failed = True
-            complain(event.text)
+            complain(visible(event.text))
         super().__call__(event)
 
 
@@ -172,7 +181,7 @@ def _hear_file(settings: Settings, file: Path | None, sink: _Told) -> None:
         finally:
             interpreter.close()
     if not (sink.heard or sink.failed):
-        complain(f"{file}: no speech was found")
+        complain(f"{visible(str(file))}: no speech was found")
 
 
 def _hear_microphone(settings: Settings, sink: _Told) -> None:

@@ -6,7 +6,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from device.cli.common import clock, complain, on_terminal, print_json
+from device.cli.common import clock, complain, on_terminal, print_json, visible
 from device.events import CONTROL_EVENTS, Error, Event, Final, Partial, PartialTranslation, Translation, UtteranceEnded
 
 if TYPE_CHECKING:
@@ -18,11 +18,13 @@ class PlainCaptions:
 
     def begin_file(self, name: str) -> None:
         """Say that what follows belongs to this recording."""
-        print(f"{name}:", flush=True)
+        print(f"{visible(name)}:", flush=True)
 
     def __init__(self) -> None:
         self.gone = threading.Event()
-        """Set when whoever read the output has gone away (``| head``): nothing more can be shown."""
+        """Set when nothing more can be shown."""
+        self.failure: OSError = BrokenPipeError()
+        """Why not: whoever read the output has gone away (``| head``), the disk is full."""
 
     def __call__(self, event: Event) -> None:
         """Show one event; an events.Sink."""
@@ -30,7 +32,8 @@ class PlainCaptions:
             return
         try:
             self._show(event)
-        except BrokenPipeError:
+        except OSError as error:
+            self.failure = error
             self.gone.set()
 
     def _show(self, event: Event) -> None:
@@ -39,7 +42,7 @@ class PlainCaptions:
         elif isinstance(event, Translation):
             print(f"{event.language:>9}  {event.text}", flush=True)
         elif isinstance(event, Error):
-            complain(event.text)
+            complain(visible(event.text))
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +119,7 @@ class JsonCaptions(PlainCaptions):
         if event.type not in CONTROL_EVENTS:
             print_json(event.to_dict() | self._named)
         if isinstance(event, Error):
-            complain(event.text)
+            complain(visible(event.text))
 
 
 def open_captions(*, as_json: bool, live: bool = True, hint: str = "") -> PlainCaptions:

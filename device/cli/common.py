@@ -57,6 +57,15 @@ def print_json(data: Mapping[str, Any]) -> None:
         sys.stdout.flush()
 
 
+def visible(text: str, *, lines: bool = False) -> str:
+    """Escape what a terminal would not show as it is, as file names may have: no bytes that are no text, no line ends.
+
+    With ``lines`` the text may have several lines.
+    """
+    kept = "\n" if lines else ""
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
+
+
 def complain(message: str) -> None:
     """Tell a person what went wrong: one line on standard error."""
     with suppress(OSError):

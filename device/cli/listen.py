@@ -63,3 +63,5 @@ def listen(
         with Keyboard(pressed):
             while not (stopping.wait(0.2) or captions.gone.is_set()):
                 pass
+        if captions.gone.is_set():
+            raise captions.failure

@@ -52,6 +52,8 @@ def say(
         text = read_stdin().read().decode("utf-8", errors="replace")
     if not text.strip():
         raise UsageError("there is nothing to say: the text is empty")
+    if not text.isascii() and not _is_unicode(text):
+        raise UsageError("the text is not UTF-8")
     direction = settings.directions[0]
     usual = language or direction.speak or next(iter(direction.targets), direction.source)
     with Engines.open(settings) as engines:
@@ -61,6 +63,11 @@ def say(
         raise DragomanError(f"the voice {reading.names[0]} finds nothing to say in this text")
     if as_json:
         print_json(reading.report() | {"duration": round(seconds, 3)} | ({"file": str(out)} if out else {}))
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the shell's bytes were text; the others came as lone surrogates."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _parts(text: str, *, ssml: bool) -> Sequence[Part]:

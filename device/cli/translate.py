@@ -22,6 +22,7 @@ from device.cli.common import (
     read_stdin,
     refuse_own_input,
     settings_from,
+    visible,
 )
 from device.config import DirectionSettings, Settings
 from device.errors import DragomanError, UsageError
@@ -127,7 +128,7 @@ def _translate_lines(settings: Settings, direction: DirectionSettings, *, as_jso
                 except DragomanError as error:
                     complain(f"line {number}: {error}")
                     known[source] = tuple(TextTranslator(t, Route((t,), ()), ()) for t in direction.targets)
-            room.shown(line, source)  # what it would hide there, it hides in the translations
+            line = room.typed(line, source)  # noqa: PLW2901 - what is hidden in it is hidden in the translations
             for translator in known[source]:
                 answer = translator.translate(line)
                 one_line = " ".join(room.shown(answer.text, translator.target).splitlines())
@@ -177,7 +178,7 @@ def _translate_files(
         bars = stack.enter_context(progress(hidden=realtime or as_json))
         for info in infos:
             printer.answered = False
-            bar = bars.add_task(info.path.name, total=info.duration)
+            bar = bars.add_task(visible(info.path.name), total=info.duration)
             with printer.reporting(info.path):
                 interpreter = Interpreter(engines, settings, printer)
                 interpreter.begin_turn(hands_free=True)
@@ -185,14 +186,16 @@ def _translate_files(
                     blocks = read_blocks(info.path, on_warning=complain)
                     for seconds in play(blocks, interpreter.feed, realtime=realtime):
                         if captions.gone.is_set():
-                            raise BrokenPipeError
+                            raise captions.failure
                         if not realtime:
                             interpreter.keep_up()
                         bars.update(bar, completed=seconds)
                 finally:
                     interpreter.close()
+                if captions.gone.is_set():
+                    raise captions.failure
                 if not printer.answered:
-                    complain(f"{info.path}: no speech was found")
+                    complain(f"{visible(str(info.path))}: no speech was found")
     return int(printer.failed)
 
 

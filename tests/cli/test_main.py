@@ -250,7 +250,41 @@ def test_reader_that_goes_away_is_no_failure_to_talk_about():
     with os.fdopen(write, "wb") as pipe:
         done = subprocess.run([sys.executable, "-c", code], stdout=pipe, stderr=subprocess.PIPE, check=False)
     assert done.stderr == b""
+    assert done.returncode == 0
+
+
+def shell(line, **options):
+    return subprocess.run(
+        ["bash", "-c", line.replace("dragoman", f"{sys.executable} -m device")],
+        capture_output=True, text=True, check=False, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [(">/dev/full", "No space left on device; free some space and try again"),
+     (">&-", "standard output cannot be written: it is closed")],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["config show --json", "config show", "translate --text --from pt --to pt"])
+def test_output_that_cannot_be_written_is_one_line_and_a_failure(command, to, reason):
+    done = shell(f"echo Oi | dragoman {command} {to}")
+    *notes, last = done.stderr.splitlines()
+    assert (done.returncode, last) == (1, f"dragoman: {reason}")
+    assert not any("rror" in note for note in notes)
+
+
+def test_a_command_that_prints_nothing_works_without_standard_output():
+    done = shell("echo -n | dragoman translate --text --from pt --to pt >&-")
+    assert done.returncode == 0
+    assert "rror" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["translate", "caption"])
+def test_a_name_that_no_terminal_can_show_is_escaped_on_one_line(command):
+    done = shell(f"dragoman {command} $'no\\nsuch\\xff.wav' --from en")
     assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert r"no\nsuch\udcff.wav" in line
 
 
 def test_interrupt_from_outside_ends_with_130():

@@ -109,6 +109,7 @@ def test_the_voices_are_listed_for_people_and_programs(say):
     [
         ((), 2, "say what"),
         (("  ",), 2, "nothing to say"),
+        (("bad \udcff text",), 2, "not UTF-8"),
         (("x", "--voice", "bobb"), 1, "no voice 'bobb' is installed"),
         (("<speak", "--ssml"), 1, "not well formed"),
         (("<speak><audio src='x'/></speak>", "--ssml"), 1, "<audio>"),

@@ -255,7 +255,19 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(recordings):
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(60) == 1
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+@pytest.mark.parametrize("closed", [True, False])
+def test_output_that_cannot_be_written_is_told_once_and_ends_the_command(fox, more, closed):
+    command = [sys.executable, "-m", "device", "translate", fox[0], "--to", "pt", *more]
+    with open("/dev/full", "wb") as full:
+        options = {"preexec_fn": lambda: os.close(1)} if closed else {"stdout": full}
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, **options)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert ("closed" if closed else "No space left") in line
 
 
 def test_a_recording_is_never_overwritten_by_its_own_translation(fox, tmp_path):
