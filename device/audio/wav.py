@@ -99,7 +99,7 @@ class WavWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: int | None = None) -> None:
-        self.path = Path(path)
+        self.path = self._named = Path(path)
         self.rate = rate
         self._bytes = 0
         self._kept = self.path.exists()
@@ -130,7 +130,7 @@ class WavWriter:
             samples = np.concatenate([resampler.process(samples), resampler.flush()])
         data = to_pcm16(samples)
         if self._bytes + len(data) > _WAV_LIMIT:
-            raise DragomanError(f"{self.path} is full: a WAV file holds at most 4 GiB")
+            raise DragomanError(f"{self._named} is full: a WAV file holds at most 4 GiB")
         end = _WAV_HEADER.size + self._bytes
         try:
             if self._kept and self.path.is_file():
@@ -145,7 +145,7 @@ class WavWriter:
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
                 self._write_header()
-            raise _cannot_write(self.path, error) from None
+            raise _cannot_write(self._named, error) from None
 
     def _write_header(self) -> None:
         self._file.seek(0)
@@ -162,6 +162,61 @@ class WavWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class WholeWavWriter(WavWriter):
+    """A `WavWriter` for a ``with`` block: the file has its name once the block ended well.
+
+    Until then it grows beside it, hidden. Where the block fails or is interrupted, or `append` ever failed, nothing of
+    it is left, and an older file of that name is as it was, as it also is when nothing was appended. What is no
+    regular file (``/dev/null``, a pipe) is written in place.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], rate: int | None = None) -> None:
+        target = Path(path)
+        self._target: Path | None = None
+        if target.exists() and not target.is_file():
+            super().__init__(target, rate)
+            return
+        self._target = target.resolve()
+        partial = self._target.with_name(f".{self._target.name}.{os.getpid()}.partial")
+        try:
+            if self._target.exists():
+                self._target.open("r+b").close()
+            partial.unlink(missing_ok=True)
+            super().__init__(partial, rate)
+        except (OSError, DragomanError) as error:
+            cause = error if isinstance(error, OSError) else error.__context__
+            assert isinstance(cause, OSError)
+            raise _cannot_write(path, cause) from None
+        self._named = target
+        self._failed = False
+
+    def append(self, samples: Samples, rate: int) -> None:
+        """Add mono samples (see `WavWriter.append`); after a failure the file never gets its name."""
+        try:
+            super().append(samples, rate)
+        except DragomanError:
+            self._failed = True
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._target is None:
+            self.close()
+            return
+        try:
+            if kind is None and not self._failed and (self.duration or not self._target.exists()):
+                os.fsync(self._file.fileno())
+                if self._target.exists():
+                    self.path.chmod(self._target.stat().st_mode)
+                self.path.replace(self._target)
+        except OSError as failure:
+            raise _cannot_write(self._named, failure) from None
+        finally:
+            self.close()
+            self.path.unlink(missing_ok=True)
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:

@@ -17,6 +17,7 @@ from device.cli.common import (
     complain,
     progress,
     refuse_own_input,
+    require_writable,
     settings_from,
     visible,
 )
@@ -134,6 +135,8 @@ class _Output:
     """Standard output, or a file that appears when the first text is known."""
 
     def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            require_writable(path)  # now, not after an hour of recording
         self._path = path
         self._file: IO[str] | None = None
 
@@ -149,7 +152,7 @@ class _Output:
             self._file.write(text)
             self._file.flush()
         except OSError as error:
-            raise DragomanError(f"cannot write {self._path}: {error.strerror}") from error
+            raise DragomanError(f"{self._path} cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from device.errors import UsageError
+from device.errors import DragomanError, UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -179,6 +181,33 @@ class OutputFile(click.Path):
 
 
 OUTPUT_FILE = OutputFile()
+
+
+class WavFile(OutputFile):
+    """A WAV file to be written: a name that promises another format is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        path = Path(super().convert(value, param, ctx))
+        if path.suffix.lower() != ".wav" and (path.is_file() or not path.exists()):
+            self.fail(f"{str(path)!r} must end in .wav: WAV is what is written", param, ctx)
+        return path
+
+
+WAV_FILE = WavFile()
+
+
+def require_writable(path: Path) -> None:
+    """Raise `DragomanError` where a file cannot be written there; it is neither made nor changed."""
+    try:
+        if path.exists():
+            path.open("r+b").close()
+        elif not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        elif not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise DragomanError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def json_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from device.cli.common import LANGUAGE, OUTPUT_FILE, json_option, print_json, read_stdin, settings_from
+from device.cli.common import LANGUAGE, WAV_FILE, json_option, print_json, read_stdin, settings_from
 from device.config import Settings
 from device.errors import DragomanError, UsageError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--ssml", is_flag=True, help="TEXT is an SSML document.")
 @click.option(
     "--out",
-    type=OUTPUT_FILE,
+    type=WAV_FILE,
     metavar="FILE",
     help="Write this WAV file instead of playing.",
 )
@@ -59,8 +59,7 @@ def say(
     with Engines.open(settings) as engines:
         reading = _Reading(engines, _parts(text, ssml=ssml), usual, voice)
         seconds = _to_file(reading, out) if out else _aloud(reading, settings)
-    if not reading.said:
-        raise DragomanError(f"the voice {reading.names[0]} finds nothing to say in this text")
+    reading.require_said()
     if as_json:
         print_json(reading.report() | {"duration": round(seconds, 3)} | ({"file": str(out)} if out else {}))
 
@@ -97,6 +96,11 @@ class _Reading:
     def names(self) -> list[str]:
         """The voices that spoke."""
         return list(dict.fromkeys(voice.voice for voice in self._loaded.values())) or [self._voice or self._language]
+
+    def require_said(self) -> None:
+        """Raise `DragomanError` where all was read and there was nothing to say in it."""
+        if not self.said:
+            raise DragomanError(f"the voice {self.names[0]} finds nothing to say in this text")
 
     def sounds(self) -> Iterator[tuple[Samples, int]]:
         """Yield the sound as it is made, and note the rest."""
@@ -147,11 +151,12 @@ class _Reading:
 
 
 def _to_file(reading: _Reading, path: Path) -> float:
-    from device.audio.wav import WavWriter
+    from device.audio.wav import WholeWavWriter
 
-    with WavWriter(path) as writer:
+    with WholeWavWriter(path) as writer:
         for samples, rate in reading.sounds():
             writer.append(samples, rate)
+        reading.require_said()
         return writer.duration
 
 

@@ -14,7 +14,7 @@ import click
 from device.cli.captions import PlainCaptions, open_captions
 from device.cli.common import (
     LANGUAGE,
-    OUTPUT_FILE,
+    WAV_FILE,
     complain,
     json_option,
     print_json,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--to", "targets", type=LANGUAGE, multiple=True, help="Language wanted; may be given again [configured].")
 @click.option(
     "--speak",
-    type=OUTPUT_FILE,
+    type=WAV_FILE,
     metavar="OUT.wav",
     help="Speak the first target's translation into this file.",
 )
@@ -156,7 +156,7 @@ def _translate_files(
     settings: Settings, files: Sequence[Path], speak: Path | None, *, as_json: bool, realtime: bool
 ) -> int:
     from device.audio.files import probe, read_blocks
-    from device.audio.wav import WavWriter
+    from device.audio.wav import WholeWavWriter
     from device.engines.registry import Engines
     from device.interpreter import Interpreter
 
@@ -173,7 +173,7 @@ def _translate_files(
         return 1
     with ExitStack() as stack:
         engines = stack.enter_context(Engines.open(settings))
-        printer.voice = stack.enter_context(WavWriter(speak)) if speak else None
+        printer.voice = stack.enter_context(WholeWavWriter(speak)) if speak else None
         stack.enter_context(captions)
         bars = stack.enter_context(progress(hidden=realtime or as_json))
         for info in infos:

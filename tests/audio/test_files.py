@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from device.audio.files import probe, read_blocks, read_multichannel
-from device.audio.wav import WavWriter, write_wav
+from device.audio.wav import WavWriter, WholeWavWriter, write_wav
 from device.errors import DragomanError
 
 RATE = 48_000
@@ -419,3 +419,25 @@ def test_a_full_disk_costs_only_the_clause_that_did_not_fit(tmp_path):
         assert len(read_wav(path)[0]) == 1000
         writer.append(TONE[:500], RATE)  # somebody made room
     assert len(read_wav(path)[0]) == 1500
+
+
+def test_whole_file_has_its_name_only_after_its_block(tmp_path):
+    path = tmp_path / "x.wav"
+    path.write_bytes(b"older")
+    with pytest.raises(KeyboardInterrupt), WholeWavWriter(path) as writer:
+        writer.append(np.ones(100, np.float32), 16_000)
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"older"
+    with WholeWavWriter(path) as writer:
+        writer.append(np.ones(100, np.float32), 16_000)
+        assert path.read_bytes() == b"older"
+    assert soundfile.info(path).frames == 100
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_whole_file_that_cannot_be_written_is_named_as_it_was_given(tmp_path):
+    path = tmp_path / "no" / "x.wav"
+    with pytest.raises(DragomanError, match=f"^{path} cannot be written: No such file or directory$"):
+        WholeWavWriter(path)
+    with pytest.raises(DragomanError, match=r"^/dev/full cannot be written"):
+        WholeWavWriter("/dev/full")

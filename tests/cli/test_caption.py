@@ -60,6 +60,14 @@ def test_mistakes_are_told(arguments, hint):
     assert hint in str(answer.exception)
 
 
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr("device.cli.caption._hear_file", lambda *_: pytest.fail("it listened first"))
+    out = tmp_path / "no" / "x.srt"
+    answer = CliRunner().invoke(caption, ["x.wav", "-o", str(out)])
+    assert isinstance(answer.exception, DragomanError)
+    assert str(answer.exception) == f"{out} cannot be written: No such file or directory"
+
+
 @pytest.mark.parametrize("command", [caption, listen])
 def test_without_a_microphone_it_says_so_and_does_not_wait(command, monkeypatch):
     monkeypatch.setattr("device.audio.capture.list_devices", list)

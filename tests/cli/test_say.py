@@ -1,5 +1,6 @@
 """``dragoman say`` speaks text and SSML with the voice that is asked for, and tells what it did."""
 
+import itertools
 import json
 
 import pytest
@@ -123,3 +124,31 @@ def test_what_cannot_be_said_is_told_in_one_line(say, words, code, reason, tmp_p
     assert out == ""
     assert reason in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_an_older_file_stays_as_it_was_when_speech_is_not_finished(say, monkeypatch, stop):
+    say.file.write_bytes(b"older")
+
+    class Stops(Beeps):
+        def speak(self, words):
+            yield from itertools.islice(super().speak(words), 1)
+            raise stop
+
+    monkeypatch.setattr(f"{__name__}.Beeps", Stops)
+    code, _, err = say("Bom dia. Boa noite.", "--lang", "pt", "--out", say.file)
+    assert (code, len(err.splitlines())) == ((130, 0) if isinstance(stop, KeyboardInterrupt) else (1, 1))
+    assert say.file.read_bytes() == b"older"
+    assert list(say.file.parent.glob("*said*")) + list(say.file.parent.glob(".*said*")) == [say.file]
+
+
+def test_nothing_to_say_leaves_no_file(say):
+    assert say("<speak>…</speak>", "--ssml", "--out", say.file)[0] == 1
+    assert not say.file.exists()
+
+
+@pytest.mark.parametrize("name", ["said.mp3", "said"])
+def test_a_name_that_promises_another_format_is_refused(say, name):
+    code, _, err = say("Oi.", "--lang", "pt", "--out", say.file.with_name(name))
+    assert code == 2
+    assert "must end in .wav" in err

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,7 +263,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(recordings):
 @pytest.mark.parametrize("closed", [True, False])
 def test_output_that_cannot_be_written_is_told_once_and_ends_the_command(fox, more, closed):
     command = [sys.executable, "-m", "device", "translate", fox[0], "--to", "pt", *more]
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         options = {"preexec_fn": lambda: os.close(1)} if closed else {"stdout": full}
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True, **options)
     assert done.returncode == 1
