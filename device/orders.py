@@ -128,9 +128,9 @@ class Orders:
         targets = direction.targets if command.targets is None else command.targets
         settings = self._daemon.settings.text
         translators = TextTranslator.for_targets(self._daemon.engines, source, targets, settings.glossary)
-        answers = {t.target: t.translate(command.text).text for t in translators}
         room = TextRoom(settings)
-        room.shown(command.text, source)  # what it hides there, it hides in the translations
+        typed = room.typed(command.text, source)  # what is hidden in it is hidden in the translations
+        answers = {t.target: t.translate(typed).text for t in translators}
         if command.speak and answers:
             language, text = next(iter(answers.items()))
             self._say(room.spoken(text, language), language)

@@ -2,7 +2,8 @@
 
 Translation models know the pieces of their vocabulary and ordinary sentences. Emoji, other scripts, control
 characters, web addresses, code, tags and text without letters come out as noise, so a text is first cut into
-*chunks*, which the model translates, and *literals*, which pass unchanged.
+*chunks*, which the model translates, and *literals*, which pass unchanged. Long numbers lose groups that repeat, so
+they are checked, and what stands for something hidden must be in the translation too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from device.config import Redaction
 from device.engines.protocols import Translated
 from device.text.sentences import MARKUP, SPACELESS, split_sentences
 
@@ -34,7 +36,9 @@ class _Part:
     written: str | None = None
     """What the model is given; None for a literal."""
     required: tuple[tuple[str, str], ...] = ()
-    """Addresses as written and as they were: each must be in the translation."""
+    """Addresses, long numbers and marks as written and as they were: each must be in the translation."""
+    has_numbers: bool = False
+    """Whether the model is trusted with long numbers as they are."""
     names: tuple[tuple[str, str], ...] = ()
     """Words that lost letters or signs that the vocabulary lacks; those that the model copies get them back."""
     shouted: bool = False
@@ -48,9 +52,15 @@ _ADDRESS: Final = re.compile(
     r"(?:https?://|www\.)[^\s<>\"”]*[^\s<>\"”.,;:!?)\]}']"
     r"|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
     r"|(?<!\w)[#@][^\W\d]\w{0,63}"
+    r"|(?P<mark>\[(?:" + "|".join(Redaction) + r"|…)\])"
+    r"|(?P<number>(?<![A-Za-z0-9])(?<!\d[.,])(?![12]\d{3}[ -][12]\d{3}(?!\d|[ -]\d))"
+    r"(?:\+?\d+(?:[ -]\d+){2,}|0\d* \d+|\d{3}-\d{4}|\+?\d{7,}"
+    r"|[A-Z]{2}\d{2}(?=(?: ?[A-Z]{0,4} ?\d){6})(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?)"
+    r"(?![A-Za-z0-9]|[.,]\d))"
     r"|(?P<code>`[^`\n]{1,200}`|[$%#]?\{[\w.:,! -]{0,64}\}{1,2}|%\(\w{1,40}\)[sdif]|%(?:\d{1,2}\$)?[sdif](?!\w))"
 )
-"""Web and mail addresses, hashtags and handles; code and the placeholders of programs."""
+"""Web and mail addresses, hashtags and handles; marks of what is hidden; numbers of several groups, long ones and
+accounts, but no two years; code and the placeholders of programs."""
 
 _INLINE: Final = re.compile(
     r"(?P<open><(?!(?:script|style|code|pre|kbd|samp)\b)(?P<name>[A-Za-z][\w-]*)\b[^<>]{0,400}>)(?P<inside>[^<>&]+)(?P<close></(?P=name)\s*>)"
@@ -167,6 +177,8 @@ class ChunkTranslator:
     def _translate_some(self, texts: Sequence[str]) -> list[Translated]:
         plans = [self._plan(text) for text in texts]
         self._fill([part for plan in plans for part in plan])
+        plans = [[self._hide_numbers(part) for part in plan] for plan in plans]
+        self._fill([part for plan in plans for part in plan])
         plans = [[new for part in plan for new in self._keep_addresses(part)] for plan in plans]
         self._fill([part for plan in plans for part in plan])
         return [self._assemble(plan) for plan in plans]
@@ -245,19 +257,25 @@ class ChunkTranslator:
         start = text.index(core)
         before, after = text[:start], text[start + len(core) :]
         first = _ADDRESS.match(core)
-        if first:
+        if first and first.lastgroup not in ("mark", "number"):
             return [_Part(before + first[0]), *self._chunk(core[first.end() :] + after)]
         parts = [_Part(before)] if before else []
         parts.append(self._write(core) if any(map(str.isalpha, core)) else _Part(core))
         return [*parts, _Part(after)] if after else parts
 
-    def _write(self, text: str) -> _Part:
+    def _write(self, text: str, *, hide_numbers: bool = False) -> _Part:
         """Write a chunk with the vocabulary's characters."""
         required: list[tuple[str, str]] = []
+        has_numbers = False
 
         def write_address(match: re.Match[str]) -> str:
+            nonlocal has_numbers
             address = match[0]
-            plain = match.lastgroup != "code" and all(map(self._is_known, address))
+            if match.lastgroup == "number" and not hide_numbers:
+                has_numbers = True
+                plain = True
+            else:
+                plain = match.lastgroup not in ("code", "mark", "number") and all(map(self._is_known, address))
             written = address if plain else _PLACEHOLDER.format(len(required) + 1)
             required.append((written, address))
             return written
@@ -270,7 +288,7 @@ class ChunkTranslator:
         written = _SPACES.sub(" ", self._spell_all(written))
         if not any(map(str.isalpha, written)):
             return _Part(text)
-        return _Part(text, written, tuple(required), names, shouted)
+        return _Part(text, written, tuple(required), has_numbers, names, shouted)
 
     def _names(self, text: str) -> tuple[tuple[str, str], ...]:
         """Return the words that cannot be written as they are, each with how it is written."""
@@ -307,9 +325,17 @@ class ChunkTranslator:
 
     # --- putting together
 
+    def _hide_numbers(self, part: _Part) -> _Part:
+        """Return a chunk to be translated again, its numbers behind addresses, where the model did not copy them."""
+        if not part.has_numbers or _is_faithful(part):
+            return part
+        again = self._write(part.text, hide_numbers=True)
+        again.piece = part.piece
+        return again
+
     def _keep_addresses(self, part: _Part) -> list[_Part]:
         """Cut a chunk at its addresses where the model did not copy them faithfully."""
-        if part.result is None or all(part.result.text.count(written) == 1 for written, _ in part.required):
+        if _is_faithful(part):
             return [part]
         out: list[_Part] = []
         start = 0
@@ -356,6 +382,14 @@ def _append(out: list[tuple[str, bool]], text: str, *, literal: bool) -> None:
         out[-1] = (out[-1][0] + text, literal)
     else:
         out.append((text, literal))
+
+
+def _is_faithful(part: _Part) -> bool:
+    """Whether what must be in the translation is there, as often as in the text."""
+    if part.result is None:
+        return True
+    all_written = [written for written, _ in part.required]
+    return all(part.result.text.count(written) == all_written.count(written) for written in all_written)
 
 
 def _is_shouted(text: str) -> bool:

@@ -182,7 +182,7 @@ class OwnConversation:
     def _translate(self, text: str, source: str, target: str) -> str:
         glossary = self._service.settings.text.glossary
         (translator,) = TextTranslator.for_targets(self._engines, source, [target], glossary)
-        return self._text.shown(translator.translate(text).text, target)
+        return self._text.shown(translator.translate(self._text.typed(text, source)).text, target)
 
     async def speak(self, message: Speak) -> None:
         """Speak a text again, in place of what is being repeated.

@@ -27,6 +27,8 @@ _LOCALES: Final = (
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")  # noqa: RUF001
 _LINKS: Final = words("de da do dos das del della di du van von der den la le bin ibn al ter zu")
 _ENDED: Final = re.compile(r"[.!?…:。！？\n\"“«„¿¡]\s*$")  # noqa: RUF001
+_ABBREVIATIONS: Final = frozenset({"IBAN"})
+"""Of all that is written in capitals, what the lists have as a name too."""
 _OWNER: Final = re.compile(r"['’]s$")  # noqa: RUF001
 _COUNTRIES: Final = {"en": "en_US", "pt": "pt_BR", "es": "es_ES", "fr": "fr_FR", "de": "de_DE", "it": "it_IT"}
 _COUNTRIES_OF_A_NAME: Final = 3
@@ -208,7 +210,7 @@ def _tokens(text: str, titles: frozenset[str]) -> list[_Token]:
         out.append(
             _Token(
                 text=match[0], start=match.start(), end=match.end() - (2 if _OWNER.search(match[0]) else 0),
-                key=_key(match[0]), large=match[0][:1].isupper(),
+                key=_key(match[0]), large=match[0][:1].isupper() and match[0] not in _ABBREVIATIONS,
                 initial=len(match[0]) == 1 and text[match.end() : match.end() + 1] == ".",
                 first=not out or (bool(_ENDED.search(between)) and not initial), joined=between == " " or initial,
             )

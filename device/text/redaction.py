@@ -41,17 +41,21 @@ _MOST_DIGITS: Final = 5_000
 Span = tuple[int, int, Redaction]
 
 _EMAIL: Final = re.compile(
-    r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+    r"(?<=://)[^\s/<>\"]{1,200}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}"
+    r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
     r"|(?<!\w)[\w+-]{2,64}(?: (?:dot|ponto|punto|point|punkt) [\w+-]{1,64}){0,3}"
     r" (?:at|arroba|arobase|ät|chiocciola) [\w-]{2,63}"
     r"(?: (?:dot|ponto|punto|point|punkt) [\w-]{2,20}){0,2} (?:dot|ponto|punto|point|punkt)"
     r" (?:com|org|net|edu|gov|io|eu|info|pt|br|es|fr|de|it|uk|ch|at|nl|ca)(?!\w)",
     re.IGNORECASE,
 )
-"""As it is written, and as it is said: "jane dot doe at example dot com"."""
+"""As it is written, in a web address with its password too, and as it is said: "jane dot doe at example dot com"."""
 _CARD: Final = re.compile(r"(?<![\d.,-])\d(?:[ -]?\d){12,18}(?![\d-])")
 _IBAN: Final = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?!\w)", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"(?<![\w.,-])\d(?:[ .\-/]?\d){6,17}(?: ?[A-Z](?!\w))?(?![\w-])", re.IGNORECASE)
+_PHONE: Final = re.compile(
+    r"(?<![\w.,$€£-])(?:\d{3}-\d{4}|(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4}|\d{3}-\d{3}-\d{3})(?![\w-]|[.,]\d)"
+)
 _TAX_CODE: Final = re.compile(r"(?<!\w)(?:[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|[XYZ]\d{7}[A-Z])(?!\w)", re.IGNORECASE)
 
 _IDS: Final[dict[str, tuple[Any, ...]]] = {
@@ -66,7 +70,7 @@ _NAME: Final = r"(?:[A-ZÀ-Þ][\w'’-]{0,29}|\d{1,3}[a-z]{2})"  # noqa: RUF001
 _LINK: Final = r"(?:(?:de|da|do|das|dos|del|la|las|los|el|du|des|le|les|di|della|degli|d'|l') ?)"
 _NAMES: Final = rf"{_LINK}{{0,2}}{_NAME}(?: {_LINK}{{0,2}}{_NAME}){{0,3}}"
 _ADDRESSES: Final = {
-    "en": rf"\d{{1,5}}[a-z]? {_NAMES}? ?\b(?i:street|st|avenue|ave|road|rd|lane|drive|boulevard|court|square)\b",
+    "en": rf"\d{{1,5}}[A-Za-z]? {_NAMES}? ?\b(?i:street|st|avenue|ave|road|rd|lane|drive|boulevard|court|square)\b",
     "pt": rf"\b(?i:rua|avenida|av\.|travessa|praça|largo|estrada|alameda) {_NAMES},? (?:n\.?º? ?)?\d{{1,5}}\b",
     "es": rf"\b(?i:calle|avenida|avda\.|plaza|paseo|carrera) {_NAMES},? (?:n\.?º? ?)?\d{{1,5}}\b",
     "fr": rf"\d{{1,5}}(?: bis| ter)?,? (?i:rue|avenue|boulevard|place|chemin|impasse|allée|quai) {_NAMES}",
@@ -96,6 +100,7 @@ class Memory:
         self._lock = threading.Lock()
         self._names: OrderedDict[str, None] = OrderedDict()
         self._numbers: OrderedDict[str, Redaction] = OrderedDict()
+        self._addresses: OrderedDict[str, None] = OrderedDict()
 
     def names(self) -> frozenset[str]:
         """Return the words of names."""
@@ -111,6 +116,16 @@ class Memory:
         """Remember words of names."""
         with self._lock:
             _remember(self._names, dict.fromkeys(words))
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return addresses as they were written."""
+        with self._lock:
+            return tuple(self._addresses)
+
+    def add_address(self, text: str) -> None:
+        """Remember an address, which translators often copy."""
+        with self._lock:
+            _remember(self._addresses, {text: None})
 
     def add_number(self, text: str, kind: Redaction) -> None:
         """Remember the digits of what was hidden."""
@@ -172,17 +187,30 @@ class Redactor:
                 if not any(taken[start:end]):
                     taken[start:end] = b"\1" * (end - start)
                     found.append((start, end, kind))
+                    if kind is Redaction.ADDRESS:
+                        self.memory.add_address(text[start:end])
                     if kind is not Redaction.NAME:
                         self.memory.add_number(text[start:end], kind)
-        for row in _ROW.finditer(text):
-            known = self.memory.kind_of(_NO_DIGIT.sub("", row[0]))
-            if known in self.kinds and not any(taken[row.start() : row.end()]):
-                found.append((*row.span(), known))
+        for start, end, kind in self._known(text):
+            if not any(taken[start:end]):
+                taken[start:end] = b"\1" * (end - start)
+                found.append((start, end, kind))
         out, done = [], 0
         for start, end, kind in sorted(found):
             out += [text[done:start], f"[{kind.value}]"]
             done = end
         return "".join(out) + text[done:]
+
+    def _known(self, text: str) -> Iterator[Span]:
+        """Find again what was hidden before."""
+        for row in _ROW.finditer(text):
+            kind = self.memory.kind_of(_NO_DIGIT.sub("", row[0]))
+            if kind in self.kinds:
+                yield (*row.span(), kind)
+        if Redaction.ADDRESS in self.kinds:
+            for address in self.memory.addresses():
+                for match in re.finditer(rf"(?<!\w){re.escape(address)}(?!\w)", text):
+                    yield (*match.span(), Redaction.ADDRESS)
 
     def _find_names(self, text: str, language: str) -> list[tuple[int, int]]:
         from device.text.names import find_names  # its lists are long, and few ask for them
@@ -245,8 +273,8 @@ def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
         ):
             if sum(map(str.isdigit, match.raw_string)) >= _FEWEST_DIGITS:
                 yield match.start, match.end
-    # Seven digits in two groups, as numbers inside one town are said.
-    for local in re.finditer(r"(?<![\w.,$€£-])\d{3}-\d{4}(?![\w-])", text):
+    # Whatever the plans know: seven digits in two groups, as numbers inside one town are written, or three groups.
+    for local in _PHONE.finditer(text):
         yield local.span()
 
 

@@ -40,9 +40,11 @@ class Readable:
     """What people see: offensive words are treated as configured."""
     meant: str
     """What is translated: nothing is masked, since a translator makes nonsense of asterisks, and numbers are words,
-    which it knows how to inflect."""
+    which it knows how to inflect; but what is to be hidden is hidden already, lest a translation tell it."""
     forms: TextForms | None = None
     """Of a final."""
+    hidden: bool = False
+    """Whether something in a final is hidden."""
 
 
 class TextRoom:
@@ -63,7 +65,8 @@ class TextRoom:
         """Return an unfinished transcript; words that were shown are not taken back as it grows."""
         heard = self._corrected(truetext.clean_characters(text), language)
         meant = truetext.display_so_far(heard, language, self._settings)
-        return Readable(self.shown_so_far(meant, language), meant)
+        meant = self._redacted_so_far(meant, language)
+        return Readable(self._filtered(meant, language), meant)
 
     def final(self, text: str, language: str) -> Readable:
         """Return a finished transcript with its forms; both texts are empty where nobody said a word."""
@@ -90,7 +93,7 @@ class TextRoom:
             masked_itn=self._filter(language).apply(itn, masked),
             display=shown,
         )
-        return Readable(shown, meant, forms)
+        return Readable(shown, hidden if self._settings.redact else meant, forms, hidden != written)
 
     def _display(self, text: str, language: str, settings: TextSettings) -> str:
         if self._punctuator is not None and settings.punctuation and lacks_writing(text):
@@ -105,10 +108,11 @@ class TextRoom:
 
     def shown_so_far(self, text: str, language: str) -> str:
         """Return an unfinished transcript or translation as people may read it."""
-        if self._settings.redact:
-            # Digits that are said one by one must be seen as the number that they may become.
-            text = self._hide().hide_so_far(write_numbers(text, language), language)
-        return self._filtered(text, language)
+        return self._filtered(self._redacted_so_far(text, language), language)
+
+    def typed(self, text: str, language: str) -> str:
+        """Return a text that somebody wrote as it is to be translated: what is to be hidden is hidden already."""
+        return self._redacted(text, language)
 
     def spoken(self, text: str, language: str) -> str:
         """Return a translation as it may be spoken: what is masked in writing is not said."""
@@ -119,7 +123,7 @@ class TextRoom:
 
     def words(self, words: tuple[SpokenWord, ...], heard: Readable, language: str) -> tuple[SpokenWord, ...]:
         """Return a final's words as people may read them; none where something in the text is hidden."""
-        if self._redacted(heard.meant, language) != heard.meant or (heard.forms and "[" in heard.forms.lexical):
+        if heard.hidden or (heard.forms and "[" in heard.forms.lexical):
             return ()
         if self._settings.profanity is Profanity.RAW:
             return words
@@ -128,6 +132,12 @@ class TextRoom:
 
     def _redacted(self, text: str, language: str) -> str:
         return self._hide().hide(text, language) if self._settings.redact else text
+
+    def _redacted_so_far(self, text: str, language: str) -> str:
+        if not self._settings.redact:
+            return text
+        # Digits that are said one by one must be seen as the number that they may become.
+        return self._hide().hide_so_far(write_numbers(text, language), language)
 
     def _hide(self) -> Redactor:
         from device.text.redaction import Redactor  # numbering plans are large, and few ask for them

@@ -202,6 +202,18 @@ def test_lines_of_text_give_one_line_each_whatever_is_in_them():
     assert "https://example.org/a?b=c" in out[7]
 
 
+def test_lines_tell_nothing_in_translation_that_is_hidden():
+    lines = ["My card is 4111 1111 1111 1111.", "IBAN DE89370400440532013000", "I live at 10 Downing Street, London."]
+    kinds = 'text.redact=["card","iban","address"]'
+    done = dragoman("translate", "--text", "--to", "pt", "--set", kinds, stdin="\n".join(lines).encode())
+    assert done.returncode == 0, done.err
+    card, account, address = done.out.splitlines()
+    assert "[card]" in card
+    assert "[iban]" in account
+    assert "[address]" in address
+    assert not any(map(str.isdigit, done.out))
+
+
 def test_a_text_of_a_hundred_thousand_characters_is_translated():
     sentence = "The train to the city leaves at nine o'clock in the morning. "
     text = (sentence * (100_000 // len(sentence) + 1))[:100_000]

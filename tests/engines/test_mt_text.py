@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from device.config import Redaction
 from device.engines.mt_text import ChunkTranslation, ChunkTranslator
 from device.text.sentences import MARKUP, split_sentences
 
@@ -92,6 +93,37 @@ def test_control_characters_and_lone_surrogates_vanish(text: str) -> None:
 def test_address_that_the_model_spoils_is_kept_out() -> None:
     assert translate("go to www.a.com now", Model(lambda text: text.replace("www", "ver"))) == "go to www.a.com now"
     assert translate("ask me@a.com or @bob now", Model(lambda _: "x")) == "x me@a.com x @bob x"
+
+
+@pytest.mark.parametrize("number", [
+    "4111 1111 1111 1111", "000 000 504", "000 504", "1 800 555 1234", "555-123-4567", "555-1234", "12345678",
+    "1111 1111 1111", "GB82 WEST 1234 5698 7654 32", "DE89370400440532013000", "DE89 3704 0044 0532 0130 00",
+])  # fmt: skip
+def test_long_numbers_keep_every_group(number: str) -> None:
+    def dropping(text: str) -> str:
+        return text.replace(number, number[:3])
+
+    model = Model(dropping)
+    assert translate(f"it is {number} now", model) == f"it is {number} now"
+    assert translate(f"{number} it is", model) == f"{number} it is"
+    assert translate(f"it is {number} now", Model(lambda _: "x")) == f"x {number} x"
+    copying = Model(lambda text: text)
+    assert translate(f"it is {number} now", copying) == f"it is {number} now"
+    assert len(copying.given) == 1, "a model that copies it is asked once"
+
+
+@pytest.mark.parametrize("number", ["25", "1984", "1990-1995", "3.5", "1,234,567.50", "10 000", "12:30", "100-200"])
+def test_other_numbers_are_the_models_own(number: str) -> None:
+    model = Model(lambda text: text.replace(number, "N"))
+    assert translate(f"it is {number} now", model) == "it is N now"
+
+
+@pytest.mark.parametrize("kind", [*Redaction, "…"])
+def test_marks_of_what_is_hidden_survive(kind: str) -> None:
+    model = Model(lambda text: text.replace("card", "cartão").replace("name", "nome"))
+    assert translate(f"[{kind}] is mine and [{kind}] too", model) == f"[{kind}] is mine and [{kind}] too"
+    assert f"[{kind}]" not in model.given[0]
+    assert translate(f"it is [{kind}] now", Model(lambda _: "x")) == f"x [{kind}] x"
 
 
 def test_names_keep_the_accents_that_the_vocabulary_lacks() -> None:

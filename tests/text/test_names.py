@@ -24,6 +24,7 @@ KEPT = [
     ("pt", "A Rua Augusta e o Hospital de Santa Maria ficam em Lisboa. A rosa é uma flor."),
     ("es", "Santiago es la capital de Chile. Los dolores de cabeza son frecuentes."),
     ("de", "Der Ernst der Lage ist klar. Die Rose ist eine Blume, der Wolf lebt im Wald."),
+    ("en", "My IBAN is new, and the IBAN is long."),
     ("en", "it is a small rose and he will mark it"),
 ]
 

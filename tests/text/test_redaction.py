@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.config import Redaction, TextSettings
-from device.text.redaction import redact, redact_so_far
+from device.text.redaction import Redactor, redact, redact_so_far
 from device.text.room import TextRoom
 
 HIDDEN = [
@@ -14,6 +14,13 @@ HIDDEN = [
     ("en", "Pay GB82 WEST 1234 5698 7654 32 at the bank.", "Pay [iban] at the bank."),
     ("en", "My number is 536-90-4399.", "My number is [id]."),
     ("en", "I live at 221 Baker Street.", "I live at [address]."),
+    ("en", "Ask at 221B Baker Street.", "Ask at [address]."),
+    ("en", "Call 555-123-4567, (555) 123-4567 or 446-219-883.", "Call [phone], [phone] or [phone]."),
+    (
+        "en",
+        "See http://joe:secret@example.com/ or http://joe:s@c@localhost:80/x.",
+        "See http://[email]/ or http://[email]:80/x.",
+    ),
     ("pt", "O meu NIF é 501 964 843 e o CPF 390.533.447-05.", "O meu NIF é [id] e o CPF [id]."),
     ("pt", "Ligue 912 345 678 ou vá à Rua Augusta, 24.", "Ligue [phone] ou vá à [address]."),
     ("es", "Mi DNI es 54362315K y vivo en la calle Mayor 12.", "Mi DNI es [id] y vivo en la [address]."),
@@ -75,6 +82,12 @@ def test_a_translation_hides_the_number_that_the_transcript_hid():
     assert room.final("Call 202-456-1111.", "en").shown == "Call [phone]."
     assert room.shown("Ligue para 202-456-1111.", "pt") == "Ligue para [phone]."
     assert room.shown("Ligue para 202 456 1112.", "pt") == "Ligue para 202 456 1112.", "nobody said that one"
+
+
+def test_a_translation_hides_the_address_that_the_transcript_hid():
+    redactor = Redactor([Redaction.ADDRESS])
+    assert redactor.hide("I live at 10 Downing Street, London.", "en") == "I live at [address], London."
+    assert redactor.hide("Moro no 10 Downing Street, em Londres.", "pt") == "Moro no [address], em Londres."
 
 
 def test_more_digits_than_anybody_says_are_hidden_without_being_looked_up(monkeypatch):

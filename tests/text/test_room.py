@@ -62,6 +62,16 @@ def test_a_translation_that_grows_hides_digits_that_are_said_one_by_one():
     assert room.shown_so_far("Ligue para dois zero dois quatro cinco", "pt") == "Ligue para […]"
 
 
+def test_what_is_hidden_is_not_told_to_a_translator():
+    room = TextRoom(TextSettings(redact=("card", "address", "name")))
+    said = "My card is 4111 1111 1111 1111 and I live at 10 Downing Street."
+    told = "My card is [card] and I live at [address]."
+    assert room.final(said, "en").meant == room.typed(said, "en") == told
+    assert room.typed("My name is Anna Smith.", "en") == "My name is [name]."
+    assert "4111" not in room.partial("my card is 4111 1111", "en").meant
+    assert "one one one" not in room.partial("my card is four one one one one one one", "en").meant
+
+
 def test_what_is_not_redacted_keeps_its_words():
     room = TextRoom(TextSettings(redact=("phone",)))
     heard = room.final("That is fine.", "en")
