@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from device.config import MqttSettings, read_secret
-from device.errors import DragomanError
+from device.errors import DragomanError, UsageError
 from device.events import Event, State
 from device.mqtt.client import MqttPublisher, Pace
 from device.mqtt.desk import CommandDesk, Handler, Request
@@ -104,7 +104,12 @@ class MqttRoom:
         ------
         OutboxLocked
             Another process works with the outbox.
+        UsageError
+            The outbox is configured to be in a folder that does not exist.
         """
+        if self._settings.outbox and not self._path.parent.exists():
+            # A name that is mistyped, or a disk that is not mounted, must not become a folder on another disk.
+            raise UsageError(f"mqtt.outbox: there is no folder {self._path.parent}: make it, or name another file")
         outbox = Outbox(self._path, self._settings.outbox_mb << 20)
         publisher = MqttPublisher(
             self._settings,

@@ -30,7 +30,7 @@ from device.server.kiosk import is_page, kiosk_routes
 from device.server.legacy import LegacyLanguages, LegacySocket
 from device.server.live import LiveRoom
 from device.server.openapi import description
-from device.server.options import Query, query_of
+from device.server.options import Mode, Query, query_of
 from device.server.recognition import RecognitionSocket
 from device.server.service import BusyError, Service
 from device.server.sockets import Room, Socket
@@ -39,12 +39,15 @@ from device.server.synthesis import SynthesisSocket
 
 log = logging.getLogger(__name__)
 
+SHORT_PATHS = tuple(
+    f"{start}/speech/recognition/{mode}/cognitiveservices/v1" for start in ("", "/stt") for mode in Mode
+)
+"""Where speech is recognised over a socket, and up to a minute of it by REST."""
 RECOGNITION_PATHS = (
-    "/speech/recognition/{mode}/cognitiveservices/v1",
+    *SHORT_PATHS,
     "/speech/translation/cognitiveservices/v1",
     "/speech/universal/v2",
     "/stt/speech/universal/v2",
-    "/stt/speech/recognition/{mode}/cognitiveservices/v1",
 )
 TTS = ("", "/tts")
 """Where the addresses of text to speech begin, by how a program names the server."""
@@ -95,7 +98,7 @@ def create_app(engines: Engines, settings: Settings, remote: Remote | None = Non
         *(WebSocketRoute(f"{start}/cognitiveservices/websocket/v1", synthesis) for start in TTS),
         *(Route(f"{start}/cognitiveservices/voices/list", _answer(speech.voices)) for start in TTS),
         *(Route(f"{start}/cognitiveservices/v1", _answer(speech.speak), methods=["POST"]) for start in TTS),
-        *(Route(path, _answer(speech.recognize), methods=["POST"]) for path in RECOGNITION_PATHS if "{mode}" in path),
+        *(Route(path, _answer(speech.recognize), methods=["POST"]) for path in SHORT_PATHS),
         Route("/sts/v1.0/issueToken", _answer(speech.token), methods=["POST"]),
         WebSocketRoute("/speech/translate", _socket(service, LegacySocket)),
         *(Route(path, _answer(LegacyLanguages(service))) for path in ("/languages", "/Languages")),

@@ -8,6 +8,7 @@ import ssl
 from typing import Any
 
 import h11
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -164,6 +165,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Let the app serve, and see that the connection ends after it."""
         await super().run_asgi()
         self.loop.call_later(self.close_timeout, _see_off, self.loop, self.transport)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; a socket that was refused in words has been answered too, which uvicorn takes for a mistake."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     def data_received(self, data: bytes) -> None:
         """Take what came; from a client that was cut off, nothing."""

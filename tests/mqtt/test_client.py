@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from device.errors import DragomanError
+from device.config import MqttSettings
+from device.errors import DragomanError, UsageError
 from device.events import Error, State
-from device.mqtt import Pace
+from device.mqtt import MqttRoom, Pace
 from device.mqtt.client import REFUSED_ALERT
 from tests.mqtt.conftest import RoomMaker
 from tests.mqtt.events import final, partial, translation
@@ -516,3 +517,11 @@ def test_queue_of_a_stalled_network_is_bounded(make_room: RoomMaker) -> None:
         assert publisher.dropped > 0
         assert time.monotonic() - started < 60
         go_on.set()
+
+
+def test_an_outbox_in_a_folder_that_does_not_exist_is_refused_and_no_folder_is_made(tmp_path: Path) -> None:
+    missing = tmp_path / "mistyped" / "deep"
+    settings = MqttSettings(outbox=missing / "x.sqlite")
+    with pytest.raises(UsageError, match=r"mqtt\.outbox: there is no folder .*mistyped/deep: make it"):
+        MqttRoom(settings, tmp_path, lambda _command: None).start()
+    assert not missing.parent.exists()

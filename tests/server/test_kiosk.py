@@ -158,13 +158,14 @@ def test_nothing_but_the_pages_own_files_is_served(served, path):
 # Who may come in
 
 
-def test_page_of_somebody_else_cannot_open_the_socket(served):
+def test_page_of_somebody_else_cannot_open_the_socket(served, caplog):
     for origin in ("http://evil.example", "http://127.0.0.1:1", "null"):
         with pytest.raises(InvalidStatus) as refused, connect(f"{served.ws}/kiosk/socket", origin=origin):
             pass
         assert refused.value.response.status_code == 403
     with connect(f"{served.ws}/kiosk/socket", origin=served.http):
         pass
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]  # the server did what it should
 
 
 def test_name_that_leads_here_from_elsewhere_cannot_open_the_socket(served):

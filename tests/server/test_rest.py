@@ -10,6 +10,8 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from device.audio.wav import to_pcm16, write_wav
 from device.engines.protocols import Word
@@ -37,6 +39,17 @@ def wav(samples=SPEECH):
 def rest(served):
     with served.client() as client:
         yield client
+
+
+@pytest.mark.parametrize("start", ["", "/stt"])
+def test_a_mode_that_is_none_is_not_served(rest, served, start):
+    path = f"{start}/speech/recognition/bogus/cognitiveservices/v1"
+    answer = rest.post(f"{path}?language=en-US", content=wav(), headers={"Content-Type": "audio/wav"})
+    assert answer.status_code == 404
+    assert "is not served here" in answer.json()["error"]["message"]
+    with pytest.raises(InvalidStatus) as refused, connect(f"{served.ws}{path}?language=en-US"):
+        pass
+    assert refused.value.response.status_code == 404
 
 
 def error(answer, status):
