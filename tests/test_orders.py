@@ -6,6 +6,7 @@ from device.config import load_settings
 from device.errors import UsageError
 from device.mqtt import commands
 from device.orders import Orders
+from tests.support.engines import SmallEngines
 
 
 class Redirected:
@@ -35,3 +36,17 @@ def test_other_targets_and_none_are_taken():
     for languages in (("de", "pt"), ()):
         Orders(daemon).obey(commands.SetTargets(languages))
     assert daemon.told == [("de", "pt"), ()]
+
+
+def test_a_translator_is_not_told_what_is_hidden():
+    daemon = Redirected()
+    text = daemon.settings.text.model_copy(update={"redact": ("card", "address")})
+    daemon.settings = daemon.settings.model_copy(update={"text": text})
+    daemon.engines = SmallEngines()
+    try:
+        said = "My card is 4111 1111 1111 1111. I live at 10 Downing Street."
+        reply = Orders(daemon).obey(commands.Translate(said, "en", ("pt",), False))
+    finally:
+        daemon.engines.close()
+    assert reply["translations"] == {"pt": "MY CARD IS [CARD]. I LIVE AT [ADDRESS]."}
+    assert daemon.engines.mt.asked == ["My card is [card].", "I live at [address]."]

@@ -78,7 +78,7 @@ class TextRoom:
         if self._settings.numbers and not self._settings.redact:
             meant = self._display(text, language, self._settings.model_copy(update={"numbers": False}))
         itn, lexical = truetext.itn(text, language, self._settings), truetext.lexical(text)
-        hidden = self._redacted(written, language)
+        hidden = self.typed(written, language)  # numbers may have been left as words
         if hidden != written:
             # What is hidden must not be read from its words, and names are not known without their capitals.
             itn = lexical = truetext.lexical(hidden, keep=_HIDDEN)
@@ -86,7 +86,7 @@ class TextRoom:
             itn = self._redacted(itn, language)
             lexical = lexical if "[" not in itn else itn
         masked = Profanity.MASKED if self._settings.profanity is Profanity.RAW else self._settings.profanity
-        shown = self.shown(written, language)
+        shown = self._filtered(hidden, language)
         forms = TextForms(
             lexical=lexical,
             itn=itn,
@@ -111,8 +111,11 @@ class TextRoom:
         return self._filtered(self._redacted_so_far(text, language), language)
 
     def typed(self, text: str, language: str) -> str:
-        """Return a text that somebody wrote as it is to be translated: what is to be hidden is hidden already."""
-        return self._redacted(text, language)
+        """Return a text that somebody wrote as it is to be translated: what is to be hidden is hidden already.
+
+        Numbers may be words; a text with nothing to hide is returned as it is.
+        """
+        return self._hide().hide_said(text, language) if self._settings.redact else text
 
     def spoken(self, text: str, language: str) -> str:
         """Return a translation as it may be spoken: what is masked in writing is not said."""

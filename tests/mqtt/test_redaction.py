@@ -43,6 +43,15 @@ def test_a_translation_hides_a_number_of_another_country_that_only_the_transcrip
     assert "ligue para [phone]." in told
 
 
+def test_a_translation_hides_an_address_that_it_copies_from_a_transcript_that_may_tell_it() -> None:
+    heard, told = _texts(
+        {"translation/#": (Redaction.ADDRESS,)}, final(1, "I live at 10 Downing Street."),
+        translation(1, "Moro no 10 Downing Street."),
+    )  # fmt: skip
+    assert "10 Downing Street" in heard
+    assert "Moro no [address]." in told
+
+
 def test_numbers_in_words_and_words_with_times_are_hidden_too() -> None:
     event = dataclasses.replace(
         final(1, "Call two oh two four five six one one one one."), words=(SpokenWord("two", 0, 1),)

@@ -67,9 +67,18 @@ def test_what_is_hidden_is_not_told_to_a_translator():
     said = "My card is 4111 1111 1111 1111 and I live at 10 Downing Street."
     told = "My card is [card] and I live at [address]."
     assert room.final(said, "en").meant == room.typed(said, "en") == told
+    assert room.typed("it is four one one one one one one one one one one one one one one one", "en") == "it is [card]"
+    assert room.typed("It took two or three days.", "en") == "It took two or three days."
     assert room.typed("My name is Anna Smith.", "en") == "My name is [name]."
     assert "4111" not in room.partial("my card is 4111 1111", "en").meant
     assert "one one one" not in room.partial("my card is four one one one one one one", "en").meant
+
+
+def test_a_number_that_stays_in_words_is_hidden_too():
+    room = TextRoom(TextSettings(numbers=False, redact=("phone",)))
+    heard = room.final("Call me at two oh two four five six one one one one.", "en")
+    assert heard.shown == heard.meant == "Call me at [phone]."
+    assert room.final("I have two or three.", "en").shown == "I have two or three."
 
 
 def test_what_is_not_redacted_keeps_its_words():
@@ -125,6 +134,18 @@ def test_what_was_worked_out_in_the_pause_is_not_done_again_where_numbers_are_wr
     assert talk.texts() == ["$25 is enough."]
     assert talk.engines.mt.asked.count("twenty five dollars is enough.") == 1
     assert talk.engines.tts.asked.count("TWENTY FIVE DOLLARS IS ENOUGH.") == 1
+
+
+def test_a_translator_is_never_asked_for_what_is_hidden(open_conversation, saying):
+    saying({"one": "Card", "two": "4111 1111", "three": "1111 1111", "four": "is", "five": "mine."})
+    talk = open_conversation(text=TextSettings(redact=("card",)))
+    talk.interpreter.begin_turn(hands_free=True)
+    talk.play(np.concatenate([silence(0.5), speak("one two three four five"), silence(1.0)]))
+    assert talk.interpreter.wait(10)
+    assert [f.text for f in talk.of(Final)] == ["Card [card] is mine."]
+    assert [t.text for t in talk.of(Translation)] == ["CARD [CARD] IS MINE."]
+    assert "Card [card] is mine." in talk.engines.mt.asked
+    assert not any("111" in asked for asked in [*talk.engines.mt.asked, *talk.engines.tts.asked])
 
 
 def test_an_utterance_of_nothing_but_hesitation_gives_no_text(open_conversation, saying):
