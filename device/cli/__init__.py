@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -262,8 +263,16 @@ def _verdict(error: Exception, invocation: Invocation) -> tuple[int, str]:
 
 def _wrong_use(error: click.UsageError) -> str:
     """Say what was wrong; for a mistyped command or option also what may have been meant."""
-    if isinstance(error, (NoSuchCommand, NoSuchOption)) and error.possibilities:
-        return f"{_sentence(error.message)}: did you mean {one_of(error.possibilities)}?"
+    possible: list[str] = []
+    if isinstance(error, NoSuchCommand):
+        possible = list(error.possibilities or ())
+    elif isinstance(error, NoSuchOption):  # the dashes, which all have, make nothing alike
+        names = {name.lstrip("-"): name for name in error.possibilities or ()}
+        possible = [names[name] for name in get_close_matches(error.option_name.lstrip("-"), names)]
+    if possible:
+        return f"{_sentence(error.message)}: did you mean {one_of(possible)}?"
+    if isinstance(error, NoSuchOption):
+        return _sentence(error.message)
     return _sentence(error.format_message())
 
 

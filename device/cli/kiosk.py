@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from device.cli.common import json_option, print_json, settings_from
-from device.errors import UsageError
+from device.errors import DragomanError
 
 
 @click.command(short_help="Show how the kiosk page is opened.")
@@ -32,9 +32,9 @@ def kiosk(ctx: click.Context, only_url: bool, as_json: bool) -> None:
     settings = settings_from(ctx)
     server = settings.server
     if not server.enabled:
-        raise UsageError("the daemon serves no page: set server.enabled = true, and start it again")
+        raise DragomanError("the daemon serves no page: set server.enabled = true, and start it again")
     if not server.port:
-        raise UsageError("server.port is 0, so that nobody knows where the page is: name a port")
+        raise DragomanError("server.port is 0, so that nobody knows where the page is: name a port")
     gate = Gate(read_secret(server.key_file) if server.key_file else None)
     here = own_url(settings) + ("" if gate.open else f"#pass={make_pass(gate, Kind.VISIT, None)}")
     found = address(settings, "", server.port, tls=False)

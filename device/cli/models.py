@@ -172,6 +172,8 @@ def import_(ctx: click.Context, folder: Path, as_json: bool) -> None:
         raise DragomanError("; ".join(report.failed.values()))
     if not report.taken and report.missing:
         raise DragomanError(f"nothing in {folder} is a model file that is missing here")
+    if not report.taken and not _holds_models(folder, store.catalogue.values()):
+        raise DragomanError(f"nothing in {folder} is a model file")
 
 
 @models.command(short_help="Delete models from this machine.")
@@ -192,6 +194,16 @@ def remove(ctx: click.Context, ids: tuple[str, ...], as_json: bool) -> None:
             print_json({"id": model_id, "freed": freed})
         else:
             click.echo(f"{model_id}: removed, {human(freed)} freed")
+
+
+def _holds_models(folder: Path, known: Iterable[Model]) -> bool:
+    """Whether a file below ``folder`` has the size of a model's file, or is a package that carries one."""
+    from device.modelstore.importing import packages_in, scan
+
+    known, paths = list(known), scan(folder)
+    files = [file for one in known for file in one.files]
+    sizes = {size for file in files for size in (file.size, *(variant.size for variant in file.variants)) if size}
+    return any(path.stat().st_size in sizes for path in paths) or bool(packages_in(paths, known))
 
 
 def _missing_pairs(installed: Sequence[Model]) -> list[str]:

@@ -29,7 +29,9 @@ from device.errors import DragomanError, UsageError
 from device.events import SAMPLE_RATE, Error, Event, Final, Samples, Speech, Translation
 
 if TYPE_CHECKING:
+    from device.audio.decoding import AudioInfo
     from device.audio.wav import WavWriter
+    from device.interpreter import Interpreter
 
 
 @click.command(short_help="Translate recordings, or lines of text.")
@@ -87,6 +89,8 @@ def translate(
         if speak or realtime:
             raise UsageError("--speak and --realtime go with recordings; see also dragoman say")
         return _translate_lines(loaded, direction, as_json=as_json, identify=identify)
+    if identify:
+        raise UsageError("--identify goes with --text; in recordings one language is heard: --from")
     if speak:
         refuse_own_input(speak, files)
     shown = partials if partials is not None else as_json or realtime
@@ -155,48 +159,68 @@ def _lines(stream: Iterable[bytes]) -> Iterator[str]:
 def _translate_files(
     settings: Settings, files: Sequence[Path], speak: Path | None, *, as_json: bool, realtime: bool
 ) -> int:
-    from device.audio.files import probe, read_blocks
     from device.audio.wav import WholeWavWriter
     from device.engines.registry import Engines
     from device.interpreter import Interpreter
 
     captions = open_captions(as_json=as_json, live=realtime)
     printer = _Printer(captions, name_files=len(files) > 1)
-    infos = []
-    for file in files:
-        try:
-            infos.append(probe(file))
-        except DragomanError:
-            with printer.reporting(file):
-                raise
-    if not infos:
+    found = [(file, _probed(file)) for file in files]
+    wrong = [(file, info) for file, info in found if isinstance(info, DragomanError)]
+    if len(wrong) == len(found):  # say so before the models are loaded
+        for file, failure in wrong:
+            printer.refuse(file, failure)
         return 1
     with ExitStack() as stack:
         engines = stack.enter_context(Engines.open(settings))
         printer.voice = stack.enter_context(WholeWavWriter(speak)) if speak else None
         stack.enter_context(captions)
         bars = stack.enter_context(progress(hidden=realtime or as_json))
-        for info in infos:
-            printer.answered = False
-            bar = bars.add_task(visible(info.path.name), total=info.duration)
-            with printer.reporting(info.path):
+        for file, info in found:
+            if isinstance(info, DragomanError):
+                printer.refuse(file, info)
+                continue
+            bar = bars.add_task(visible(file.name), total=info.duration)
+            with printer.reporting(file):
                 interpreter = Interpreter(engines, settings, printer)
                 interpreter.begin_turn(hands_free=True)
-                try:
-                    blocks = read_blocks(info.path, on_warning=complain)
-                    for seconds in play(blocks, interpreter.feed, realtime=realtime):
-                        if captions.gone.is_set():
-                            raise captions.failure
-                        if not realtime:
-                            interpreter.keep_up()
-                        bars.update(bar, completed=seconds)
-                finally:
-                    interpreter.close()
-                if captions.gone.is_set():
-                    raise captions.failure
+                for seconds in _hear(interpreter, file, captions, realtime=realtime):
+                    bars.update(bar, completed=seconds)
                 if not printer.answered:
-                    complain(f"{visible(str(info.path))}: no speech was found")
+                    complain(f"{visible(str(file))}: no speech was found")
     return int(printer.failed)
+
+
+def _probed(file: Path) -> AudioInfo | DragomanError:
+    from device.audio.files import probe
+
+    try:
+        return probe(file)
+    except DragomanError as error:
+        return error
+
+
+def _hear(interpreter: Interpreter, file: Path, captions: PlainCaptions, *, realtime: bool) -> Iterator[float]:
+    """Let the interpreter hear a recording to its end, and close it; yield the seconds heard so far.
+
+    Raises
+    ------
+    OSError
+        What was understood could not be shown.
+    """
+    from device.audio.files import read_blocks
+
+    try:
+        for seconds in play(read_blocks(file, on_warning=complain), interpreter.feed, realtime=realtime):
+            if captions.gone.is_set():
+                break
+            if not realtime:
+                interpreter.keep_up()
+            yield seconds
+    finally:
+        interpreter.close()
+    if captions.gone.is_set():
+        raise captions.failure
 
 
 def play(blocks: Iterable[Samples], feed: Callable[[Samples], None], *, realtime: bool) -> Iterator[float]:
@@ -224,12 +248,18 @@ class _Printer:
     @contextmanager
     def reporting(self, file: Path) -> Iterator[None]:
         """Name ``file`` in what is shown meanwhile; its failure is shown and does not stop the others."""
+        self.answered = False
         if self._name_files:
             self._captions.begin_file(str(file))
         try:
             yield
         except DragomanError as error:
             self(Error(emitted=0.0, text=str(error), code="file"))
+
+    def refuse(self, file: Path, error: DragomanError) -> None:
+        """Show why ``file`` cannot be translated."""
+        with self.reporting(file):
+            raise error
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Error):

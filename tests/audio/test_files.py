@@ -424,9 +424,14 @@ def test_a_full_disk_costs_only_the_clause_that_did_not_fit(tmp_path):
 def test_whole_file_has_its_name_only_after_its_block(tmp_path):
     path = tmp_path / "x.wav"
     path.write_bytes(b"older")
-    with pytest.raises(KeyboardInterrupt), WholeWavWriter(path) as writer:
-        writer.append(np.ones(100, np.float32), 16_000)
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with WholeWavWriter(path) as writer:
+            writer.append(np.ones(100, np.float32), 16_000)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_bytes() == b"older"
     with WholeWavWriter(path) as writer:
         writer.append(np.ones(100, np.float32), 16_000)

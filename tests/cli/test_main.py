@@ -94,7 +94,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(dragoman):
     [
         (["lisen"], "'lisen': did you mean listen? (see dragoman --help)"),
         (["models", "lst"], "'lst': did you mean list? (see dragoman models --help)"),
-        (["translate", "--form", "en"], "'--form': did you mean --from or --to? (see dragoman translate --help)"),
+        (["translate", "--form", "en"], "'--form': did you mean --from? (see dragoman translate --help)"),
         (["config", "show", "--sett", "x=1"], "'--sett': did you mean --set? (see dragoman config show --help)"),
     ],
 )
@@ -146,6 +146,7 @@ def test_a_setting_after_the_command_must_be_one(dragoman):
         ["say", "hello", "--out", "-"],
         ["say", "hello", "--out", ""],
         ["translate", "x.wav", "--speak", "-"],
+        ["translate", "x.wav", "--identify"],
         ["translate", "x.wav", "--voice", "tts-piper-pt-faber"],
         ["devices", "calibrate", "--azimuth", "nan"],
         ["devices", "calibrate", "--azimuth", "-inf"],
@@ -184,6 +185,10 @@ def test_json_is_lines_in_every_command(dragoman):
     for path in told:
         said = " ".join(dragoman(*path, "--help")[1].split())
         assert "Print JSON for programs: one " in said, path
+
+
+def test_an_option_like_no_other_brings_nothing_to_mind(dragoman):
+    assert "mean" not in dragoman("translate", "--bogus")[2]
 
 
 def test_no_command_is_wrong_use_and_shows_the_help(dragoman):

@@ -8,6 +8,7 @@ import pytest
 
 from device import cli
 from device.engines import mt_apertium
+from device.modelstore.importing import ImportReport
 from tests.modelstore.support import file, model, random_bytes, write_catalogue
 
 DATA = random_bytes(100_000)
@@ -103,6 +104,16 @@ def test_import_takes_a_stick_and_tells_what_is_missing(run, place):
     code, _, err = run("import", str(place / "empty"))
     assert code == 1
     assert "is a model file that is missing here" in err
+
+
+def test_import_of_a_folder_without_models_fails_and_of_one_that_was_imported_does_not(run, place, monkeypatch):
+    (place / "empty").mkdir()
+    (place / "empty" / "holiday.jpg").write_bytes(b"sun")
+    # Nothing is missing here: all that there could be taken is taken.
+    monkeypatch.setattr("device.modelstore.store.ModelStore.import_folder", lambda *_: ImportReport())
+    assert run("import", str(place / "upstream"))[0] == 0
+    code, _, err = run("import", str(place / "empty"))
+    assert (code, err) == (1, f"dragoman: nothing in {place / 'empty'} is a model file\n")
 
 
 def test_import_for_programs_is_one_object(run, place):

@@ -163,16 +163,16 @@ def test_what_is_no_speech_gives_no_text(kind, fox, tmp_path):
 def test_several_recordings_are_named_once_each_before_their_words(fox, tmp_path):
     for name in ("one.wav", "two.wav"):
         shutil.copy(fox[0], tmp_path / name)
-    done = dragoman("translate", tmp_path / "one.wav", tmp_path / "two.wav", tmp_path / "none.wav", "--to", "pt")
+    done = dragoman("translate", tmp_path / "one.wav", tmp_path / "none.wav", tmp_path / "two.wav", "--to", "pt")
     assert done.returncode == 1
     assert done.err == f"dragoman: {tmp_path / 'none.wav'}: no such file\n"
     shown = done.out.splitlines()
     assert [line for line in shown if line.endswith(".wav:")] == [
-        f"{tmp_path / name}:" for name in ("none.wav", "one.wav", "two.wav")
+        f"{tmp_path / name}:" for name in ("one.wav", "none.wav", "two.wav")
     ]
     assert sum("fox" in line for line in shown) == 2
-    assert shown[1] == f"{tmp_path / 'one.wav'}:"
-    assert "fox" in shown[2]
+    assert shown[0] == f"{tmp_path / 'one.wav'}:"
+    assert "fox" in shown[1]
 
 
 def test_stereo_with_an_inverted_channel_gives_the_same_words(fox, tmp_path):
