@@ -48,6 +48,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, key_file: Path
 
     with Engines.open(settings) as engines:
         server = Server(engines, settings)
+        server.bind()  # a port that is taken is told before the models are loaded, not after
         _load(engines, settings)
         with server:
             for address in server.addresses:

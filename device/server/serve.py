@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,29 +58,46 @@ class Server:
         self._thread = threading.Thread(target=self._serve, name="server", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self) -> None:
-        """Take the ports and begin to serve.
+    def bind(self) -> None:
+        """Take the ports, where nobody is answered yet; `start` does so too where it was not done before.
 
         Raises
         ------
         DragomanError
             A port is taken or may not be used, or the certificate cannot be read.
         """
-        try:
-            self._listen()
-        except DragomanError:
-            self.stop()  # what was taken by then is free for whoever tries again
-            raise
+        chosen = self._settings.server
+        with self._stopped_if_not():
+            files = certificate_files(self._settings) if chosen.tls_port is not None else None
+            self._sockets.append((_bound(chosen.host, chosen.port), None))
+            if chosen.tls_port is not None:
+                self._sockets.append((_bound(chosen.host, chosen.tls_port), files))
+            for _, own in self._sockets:
+                self._servers.append(_uvicorn(self.app, self._settings, own))
+
+    def start(self) -> None:
+        """Begin to serve.
+
+        Raises
+        ------
+        DragomanError
+            As `bind` does.
+        """
+        if not self._sockets:
+            self.bind()
+        with self._stopped_if_not():
+            for listening, _ in self._sockets:
+                _listen(listening)
         self._thread.start()
 
-    def _listen(self) -> None:
-        chosen = self._settings.server
-        self._sockets.append((_listen(chosen.host, chosen.port), None))
-        if chosen.tls_port is not None:
-            files = certificate_files(self._settings)
-            self._sockets.append((_listen(chosen.host, chosen.tls_port), files))
-        for _, own in self._sockets:
-            self._servers.append(_uvicorn(self.app, self._settings, own))
+    @contextlib.contextmanager
+    def _stopped_if_not(self) -> Iterator[None]:
+        """Free what was taken for whoever tries again, where something cannot be had."""
+        try:
+            yield
+        except DragomanError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Close every connection and end the thread."""
@@ -197,15 +214,29 @@ def certificate_files(settings: Settings) -> tuple[Path, Path]:
     return files
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
     except OSError as error:
-        raise DragomanError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
-    listening.setblocking(False)
-    return listening
+        raise _not_listening(host, port, error) from None
+    return bound
+
+
+def _listen(bound: socket.socket) -> None:
+    try:
+        bound.listen(128)  # a port that two have bound is the first one's to listen on
+    except OSError as error:
+        raise _not_listening(*bound.getsockname()[:2], error) from None
+    bound.setblocking(False)
+
+
+def _not_listening(host: str, port: int, error: OSError) -> DragomanError:
+    return DragomanError(f"{host}:{port} cannot be listened on: {error.strerror or error}")

@@ -1,5 +1,7 @@
 """``dragoman serve`` and ``dragoman tls init`` on the command line."""
 
+import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -22,6 +24,33 @@ def test_others_are_not_let_in_without_a_key(tmp_path, capsys, host):
     assert told.count("\n") == 1
     assert f"others can reach {host}: name a file with the key" in told
     assert "--key-file" in told
+
+
+@pytest.fixture
+def _own_signals():
+    """Give the signals that the command takes back to the tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_own_signals")
+def test_a_port_that_is_taken_is_told_before_any_model_is_loaded(tmp_path, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert run(f"--set=state_directory={tmp_path}", "serve", "--port", str(port)) == 1
+    told = capsys.readouterr().err
+    assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in told
+    assert "loading models" not in told
+
+
+@pytest.mark.usefixtures("_own_signals")
+def test_a_certificate_that_is_missing_is_told_before_any_model_is_loaded(tmp_path, capsys):
+    assert run(f"--set=state_directory={tmp_path}", "serve", "--port", "0", "--tls-port", "0") == 1
+    told = capsys.readouterr().err
+    assert "no such certificate; run `dragoman tls init`" in told
+    assert "loading models" not in told
 
 
 def subjects(folder) -> set[str]:
