@@ -94,6 +94,11 @@ class Remote:
             problems=tuple(sorted(daemon.problems)),
         )
 
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages that the conversation is spoken in or translated into now, each once."""
+        directions = self._daemon.settings.directions
+        return tuple(dict.fromkeys(language for way in directions for language in (way.source, *way.targets)))
+
     def press(self, direction: int) -> None:
         """Do what a press of the direction's button does.
 

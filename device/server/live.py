@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from device.config.languages import NAMES
+from device.config import canonical_language
 from device.events import CONTROL_EVENTS, Event, Final, Partial, PartialTranslation, Speech, Translation
 from device.remote import Remote, Status
 from device.server.errors import HttpError
@@ -32,6 +32,8 @@ from device.text.rules import primary
 
 KEEP_ALIVE = 15.0
 """Seconds of silence after which a line without meaning shows both ends that the other is still there."""
+
+_BOTH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 Put = Callable[[str, object], None]
 """Sends text; a newer one with the same key, unless that is None, takes its place while it waits."""
@@ -61,7 +63,7 @@ class LiveRoom:
     def _answer(self, request: Request, media_type: str, writer: type[_VttWriter | _EventWriter]) -> Response:
         if self._remote is None:
             raise HttpError(404, "there is no microphone here: `dragoman run` with server.enabled serves its captions")
-        target, both = _wanted(query_of(request.query_params.multi_items()))
+        target, both = _wanted(query_of(request.query_params.multi_items()), self._remote.languages())
         return _LiveResponse(self._remote, self._open, media_type, lambda put: writer(put, target, both=both))
 
     def close(self) -> None:
@@ -70,14 +72,32 @@ class LiveRoom:
             response.end()
 
 
-def _wanted(query: Query) -> tuple[str | None, bool]:
-    values = {name: given[0] for name, given in query.items() if given}
-    target = values.get("to") or None
-    if target is not None and primary(target) not in NAMES:
-        raise HttpError(400, f"{target[:40]!r} is no language tag: write to=pt")
-    both = values.get("both", "").lower() in {"1", "true"}
+def _wanted(query: Query, known: Sequence[str]) -> tuple[str | None, bool]:
+    """Return the language asked for, and whether the other one is wanted too.
+
+    Raises
+    ------
+    HttpError
+        What is asked for is nothing, or nothing that ever comes while the conversation's languages are the ``known``.
+    """
+    for name in ("to", "both"):
+        if len(query.get(name, [])) > 1:
+            raise HttpError(400, f"{name} is given {len(query[name])} times, and can be had once")
+    target = query.get("to", [""])[0] or None
+    chosen = query.get("both", [""])[0]
+    if chosen.lower() not in _BOTH:
+        raise HttpError(400, f"both: expected 1 or 0, not {chosen[:40]!r}")
+    both = _BOTH[chosen.lower()]
     if both and target is None:
-        raise HttpError(400, "both=1 needs a language for the second text: to=pt")
+        raise HttpError(400, f"both=1 needs a language for the second text: to={known[-1]}")
+    if target is None:
+        return None, both
+    try:
+        target = canonical_language(target)
+    except ValueError as error:
+        raise HttpError(400, f"{target[:40]!r} is {error}") from None
+    if primary(target) not in map(primary, known):
+        raise HttpError(400, f"nothing comes in {target!r} now: write one of {', '.join(f'to={tag}' for tag in known)}")
     return target, both
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -23,7 +24,8 @@ VTT, EVENTS = "/captions/live.vtt", "/captions/events"
 @pytest.fixture
 def remote() -> Remote:
     """The device's conversation, with nobody at the microphone."""
-    return Remote(None, None)
+    settings = load_settings(None, {"directions": [{"source": "en", "targets": ["pt"]}]})
+    return Remote(SimpleNamespace(settings=settings), None)
 
 
 @pytest.fixture
@@ -156,10 +158,29 @@ def test_without_a_microphone_it_says_who_has_one(served, path):
     assert "dragoman run" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("query", ["to=xx", "to=%3Cscript%3E", "both=1"])
-def test_a_question_that_makes_no_sense_is_refused(address, query):
-    with address.client() as client:
-        assert client.get(f"{VTT}?{query}").status_code == 400
+@pytest.mark.parametrize("path", [VTT, EVENTS])
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("to=xx", "'xx' is not a language tag such as 'en' or 'pt-BR'"),
+        ("to=%3Cscript%3E", "'<script>' is not a language tag such as 'en' or 'pt-BR'"),
+        ("both=1", "both=1 needs a language for the second text: to=pt"),
+        ("to=pt&both=banana", "both: expected 1 or 0, not 'banana'"),
+        ("to=pt&to=en", "to is given 2 times"),
+        ("to=fr", "nothing comes in 'fr' now: write one of to=en, to=pt"),
+    ],
+)
+def test_a_question_that_nothing_would_answer_is_refused_and_told_what_can_be_had(address, path, query, told):
+    with address.client() as client, client.stream("GET", f"{path}?{query}") as answer:
+        assert answer.status_code == 400
+        answer.read()
+        assert told in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("query", ["", "to=", "to=en", "to=PT_br", "to=pt&both=0", "to=pt&both=true"])
+def test_what_can_be_had_is_answered(address, query):
+    with address.client() as client, client.stream("GET", f"{VTT}?{query}") as answer:
+        assert answer.status_code == 200
 
 
 def test_the_head_alone_ends(address):
