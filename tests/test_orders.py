@@ -45,7 +45,7 @@ def test_a_translator_is_not_told_what_is_hidden():
     daemon.engines = SmallEngines()
     try:
         said = "My card is 4111 1111 1111 1111. I live at 10 Downing Street."
-        reply = Orders(daemon).obey(commands.Translate(said, "en", ("pt",), False))
+        reply = Orders(daemon).obey(commands.Translate(said, "en", ("pt",), False)).result(60)
     finally:
         daemon.engines.close()
     assert reply["translations"] == {"pt": "MY CARD IS [CARD]. I LIVE AT [ADDRESS]."}
