@@ -25,7 +25,7 @@ from device.server.batch_rest import BatchRest
 from device.server.batch_store import BatchStore
 from device.server.errors import error_response, response_for
 from device.server.fast import FastTranscription
-from device.server.hosts import is_known
+from device.server.hosts import is_known, is_own_origin
 from device.server.kiosk import is_page, kiosk_routes
 from device.server.legacy import LegacyLanguages, LegacySocket
 from device.server.live import LiveRoom
@@ -34,7 +34,7 @@ from device.server.options import Mode, Query, query_of
 from device.server.recognition import RecognitionSocket
 from device.server.service import BusyError, Service
 from device.server.sockets import Room, Socket
-from device.server.speech_rest import SpeechRest
+from device.server.speech_rest import SpeechRest, readable
 from device.server.synthesis import SynthesisSocket
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,6 @@ TTS = ("", "/tts")
 SHARED_PATHS = ("/cognitiveservices/", "/tts/cognitiveservices/", "/speech/recognition/")
 """What pages from elsewhere may ask for; they ask first (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
 PREFLIGHT = {
-    "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Ocp-Apim-Subscription-Key, X-ConnectionId, "
     "X-Microsoft-OutputFormat",
@@ -192,14 +191,20 @@ class GateKeeper:
             return
         request = _Head(scope)
         path = scope["path"].lower()
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        allowed = self._service.settings.server.allowed_hosts
+        if self._gate.open and not is_own_origin(origin, host, allowed):
+            reason = "pages from elsewhere need a key here: set one, or add their host to server.allowed_hosts"
+            await _deny(scope, receive, send, error_response(403, reason))
+            return
         if scope.get("method") == "OPTIONS" and path.startswith(SHARED_PATHS):
-            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send)
+            headers = PREFLIGHT | readable(self._gate, origin)
+            await Response(status_code=204, headers=headers)(scope, receive, send)
             return
         if not (path in OPEN_PATHS or is_page(path)) and not self._gate.admits(request.headers, request.query):
             await _deny(scope, receive, send, error_response(401, "the key is missing or wrong"))
             return
-        host = request.headers.get("host", "")
-        if self._gate.open and not is_known(host, self._service.settings.server.allowed_hosts):
+        if self._gate.open and not is_known(host, allowed):
             reason = f"{host[:80]!r} is no name of this device: add it to server.allowed_hosts, or set a key"
             await _deny(scope, receive, send, error_response(403, reason))
             return

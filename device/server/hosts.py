@@ -1,8 +1,10 @@
-"""Under which names the server may be asked for while it needs no key.
+"""Under which names, and by whose pages, the server may be asked for while it needs no key.
 
 A page from elsewhere can lead its own name to this machine and then read what is served on loopback, as if it had come
 from here (DNS rebinding). It cannot choose what the browser writes into ``Host``, so a name that nobody has given this
 machine is refused. Addresses cannot be led anywhere, and nobody but Azure can lead Azure's names elsewhere for others.
+It cannot choose ``Origin`` either: a page that says that it comes from elsewhere is refused too, whether or not it
+could have read the answer.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from device.server.auth import is_loopback
 
 AZURE = ("speech.microsoft.com", "cognitive.microsoft.com", "microsofttranslator.com", "cognitiveservices.azure.com")
 """What programs ask for that know only a key and a region; the hosts file leads them here."""
@@ -28,10 +33,38 @@ def is_known(host: str, allowed: Collection[str]) -> bool:
     name = _name(host)
     if not name or _is_address(name):
         return True
+    if any(name == azure or name.endswith(f".{azure}") for azure in AZURE):
+        return True
+    return _is_own(name, allowed)
+
+
+def is_own_origin(origin: str | None, host: str, allowed: Collection[str]) -> bool:
+    """Whether a request is a program's, or that of a page that this machine served.
+
+    Parameters
+    ----------
+    origin
+        The header's value (RFC 6454), None without one; ``null`` is a page of nobody's.
+    host
+        The request's ``Host``: what comes from the same place is its own.
+    allowed
+        As for `is_known`.
+    """
+    if origin is None:
+        return True
+    try:
+        place = urlsplit(origin)
+        name = (place.hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if not name:
+        return False
+    return place.netloc.lower() == host.lower() or is_loopback(name) or _is_own(name, allowed)
+
+
+def _is_own(name: str, allowed: Collection[str]) -> bool:
     own = socket.gethostname().lower()
     if name in {"localhost", own, f"{own}.local"} or name.endswith(".localhost"):
-        return True
-    if any(name == azure or name.endswith(f".{azure}") for azure in AZURE):
         return True
     return any(name == each or (each.startswith(".") and name.endswith(each)) for each in map(str.lower, allowed))
 

@@ -36,9 +36,14 @@ class SpeechRest:
     def __init__(self, service: Service, gate: Gate) -> None:
         self._service, self._gate = service, gate
 
-    async def voices(self, _request: Request) -> Response:
+    def _readable(self, request: Request) -> dict[str, str]:
+        return readable(self._gate, request.headers.get("origin"))
+
+    async def voices(self, request: Request) -> Response:
         """List the installed voices."""
-        return JSONResponse([describe(voice) for voice in self._service.languages.spoken()], headers=ANY_ORIGIN)
+        return JSONResponse(
+            [describe(voice) for voice in self._service.languages.spoken()], headers=self._readable(request)
+        )
 
     async def token(self, _request: Request) -> Response:
         """Issue a token; whoever comes here has shown the key."""
@@ -50,7 +55,7 @@ class SpeechRest:
         document = await read_body(request, limit)
         wanted = output_format(request.headers.get("x-microsoft-outputformat") or DEFAULT)
         speaker = Speaker(self._service, parse_ssml(document))
-        headers = {"X-Dragoman-Voice": ", ".join(speaker.voices), **ANY_ORIGIN}
+        headers = {"X-Dragoman-Voice": ", ".join(speaker.voices), **self._readable(request)}
         if not wanted.riff:
             return StreamingResponse(self._encoded(speaker, Encoder(wanted)), 200, headers, wanted.media_type)
         sounds = [item async for item in speaker.speak() if isinstance(item, Sound)]
@@ -81,7 +86,7 @@ class SpeechRest:
                 self._service, language, recording, profanity=options.profanity, words=options.words
             )
         finals = heard.finals
-        headers = {"X-Dragoman-Locale": language, **ANY_ORIGIN}
+        headers = {"X-Dragoman-Locale": language, **self._readable(request)}
         if not finals:
             body = replies.status("NoMatch", 0.0, heard.duration)
             return JSONResponse(body, headers=headers)
@@ -107,8 +112,14 @@ def _best(text: str, finals: Sequence[Final], *, words: bool) -> dict[str, Any]:
     return replies.best(whole, 0.0, words=words)
 
 
-ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
-"""Pages from elsewhere may read these answers: the key still guards them."""
+def readable(gate: Gate, origin: str | None) -> dict[str, str]:
+    """Return the headers that let a page read an answer (https://fetch.spec.whatwg.org/#http-cors-protocol).
+
+    With a key, every page may that has it. Without one, only those of this machine do: no others come so far.
+    """
+    if not gate.open:
+        return {"Access-Control-Allow-Origin": "*"}
+    return {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if origin else {})
 
 
 def describe(voice: VoiceName) -> dict[str, Any]:
