@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from device.cli import interrupts
+
+# isort: split
+# Above is what comes before all that takes time.
 import errno
 import importlib
 import io
@@ -22,6 +26,9 @@ from click.exceptions import NoSuchCommand, NoSuchOption
 from device.cli.common import Invocation, complain, visible
 from device.errors import DragomanError, UsageError
 from device.wording import one_of
+
+if interrupts.loading:
+    interrupts.raise_again()
 
 COMMANDS = {
     "Translate": {

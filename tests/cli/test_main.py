@@ -306,6 +306,19 @@ def test_interrupt_from_outside_ends_with_130():
     assert err.strip() == b""
 
 
+def test_interrupt_while_the_program_loads_is_quiet_too():
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from device.cli import main"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")  # to a shell: 130
+
+
 def test_output_is_utf8_whatever_the_locale_says():
     code = "from device.cli import main\nmain(['--set', 'audio.input=f\\xfcr \\u8a9e', 'config', 'show'])"
     environ = {
