@@ -234,7 +234,8 @@ def _listen(bound: socket.socket) -> None:
     try:
         bound.listen(128)  # a port that two have bound is the first one's to listen on
     except OSError as error:
-        raise _not_listening(*bound.getsockname()[:2], error) from None
+        host, port = bound.getsockname()[:2]
+        raise _not_listening(host, port, error) from None
     bound.setblocking(False)
 
 
