@@ -31,7 +31,9 @@ from device.text.captions import CaptionStyle, fit
 
 @click.command(short_help="Write captions of a recording, or of the microphone.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice([f.value for f in CaptionFormat]), help="[by --output, else srt].")
+@click.option(
+    "--format", "form", type=click.Choice([f.value for f in CaptionFormat]), help="[by --output, else srt; live vtt]."
+)
 @click.option("--from", "source", type=LANGUAGE, help="Language that is spoken [configured].")
 @click.option("--to", "target", type=LANGUAGE, help="Language of the captions [the spoken one].")
 @click.option("--both", is_flag=True, help="What was said, and its translation below it.")

@@ -61,6 +61,28 @@ class Loaded:
         return "default"
 
 
+def _toml_as_json(text: str) -> str:
+    """Write one value of TOML as JSON; raises `ValueError` where the text is none."""
+    found = tomllib.loads(f"value = {text}")
+    if found.keys() != {"value"}:
+        raise ValueError("more than one value")
+    return json.dumps(found["value"], default=str)
+
+
+def _form(path: Place, text: str) -> str:
+    """Say how a list or a table is written, for what is neither."""
+    usual: Any = Settings()
+    for key in path:
+        usual = getattr(usual, str(key), None)
+    table = f'a table such as {{ key = "value" }} or {json.dumps({"key": "value"})}'
+    words = [word.strip() for word in text.split(",")]
+    plain = words if all(re.fullmatch(r"[\w-]{1,40}", word) for word in words) else ["one", "other"]
+    many = f"a list such as {json.dumps(plain, ensure_ascii=False)}"
+    if isinstance(usual, tuple):
+        return f"expected {many}"
+    return f"expected {table}" if isinstance(usual, dict) else f"expected {many}, or {table}"
+
+
 @dataclass
 class _Layers:
     """The layers merged so far, with the place of every value and everything that was wrong with them."""
@@ -118,10 +140,13 @@ class _Layers:
         source.env_vars = {name: text}
         try:
             value: Any = source()
-        except SettingsError as error:
-            what = f"expected JSON ({error.__cause__})"
-            self.problems.append(Problem(place, dotted(resolve(path)), what))
-            return
+        except SettingsError:
+            try:  # not JSON, but perhaps TOML, as in the file
+                source.env_vars = {name: _toml_as_json(text)}
+                value = source()
+            except (ValueError, RecursionError):
+                self.problems.append(Problem(place, dotted(resolve(path)), _form(path, text)))
+                return
         for key in path:
             if not isinstance(value, dict) or key not in value:
                 self.problems.append(Problem(place, dotted(path), problems.unknown(place, path)))

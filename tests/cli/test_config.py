@@ -4,6 +4,8 @@ import json
 import os
 import tomllib
 
+import pytest
+
 from device.config import Settings
 from tests.cli.test_main import dragoman
 
@@ -100,3 +102,34 @@ def test_missing_file_is_wrong_use(dragoman, tmp_path):
     code, _, err = dragoman("--config", str(tmp_path / "no.toml"), "config", "check")
     assert code == 2
     assert "no such configuration file" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "section", "value"),
+    [
+        ("text.redact=['name', 'phone']", "text", {"redact": ["name", "phone"]}),
+        ('text.glossary={ "en>pt" = { gateway = "porta" } }', "text", {"glossary": {"en>pt": {"gateway": "porta"}}}),
+        ('text.glossary={"en>pt": {"gateway": "porta"}}', "text", {"glossary": {"en>pt": {"gateway": "porta"}}}),
+        ('models.voices={ pt = "tts-own" }', "models", {"voices": {"pt": "tts-own"}}),
+    ],
+)
+def test_a_flag_takes_a_list_or_a_table_as_toml_and_as_json(dragoman, given, section, value):
+    code, out, err = dragoman("--set", given, "config", "show", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)[section].items() >= value.items()
+
+
+@pytest.mark.parametrize(
+    ("given", "example"),
+    [
+        ("text.redact=name", 'a list such as ["name"]'),
+        ("text.redact=name,phone", 'a list such as ["name", "phone"]'),
+        ("text.glossary=x", 'a table such as { key = "value" } or {"key": "value"}'),
+        ('models.voices={}\nmqtt.host="x"', "a table"),
+    ],
+)
+def test_a_list_or_table_in_another_form_brings_an_example(dragoman, given, example):
+    code, out, err = dragoman("--set", given, "config", "check")
+    key = given.partition("=")[0]
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"dragoman: --set {key}: expected {example}")
