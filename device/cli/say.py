@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from device.cli.common import LANGUAGE, WAV_FILE, json_option, print_json, read_stdin, settings_from
+from device.cli.common import LANGUAGE, WAV_FILE, json_option, print_json, progress, read_stdin, settings_from
 from device.config import Settings
 from device.errors import DragomanError, UsageError
 
@@ -75,6 +75,10 @@ def _parts(text: str, *, ssml: bool) -> Sequence[Part]:
     return parse_ssml(text) if ssml else [Say(text, Manner())]
 
 
+_LONG: Final = 10
+"""Sentences, pauses and marks from which on progress is shown."""
+
+
 class _Reading:
     """One text being read, with what is told about it."""
 
@@ -87,8 +91,8 @@ class _Reading:
         self._ids: list[str] = []
         self._told: list[Spoken] = []
         reader = Reader(self._voice_of)
-        script = write_script(parts, lambda manner: self._voice_of(manner).language)
-        self._spoken = (spoken for item in script for spoken in reader.read(item))
+        self._script = list(write_script(parts, lambda manner: self._voice_of(manner).language))
+        self._read = reader.read
         self._finish: Callable[[], Iterator[Spoken]] = reader.finish
         self.said = False
 
@@ -106,12 +110,14 @@ class _Reading:
         """Yield the sound as it is made, and note the rest."""
         from device.engines.tts_reader import Sound
 
-        for spoken in self._spoken:
-            if isinstance(spoken, Sound):
-                self.said = True
-                yield spoken.samples, spoken.rate
-            else:
-                self._told.append(spoken)
+        with progress(hidden=len(self._script) < _LONG) as bars:
+            for item in bars.track(self._script, description="speaking"):
+                for spoken in self._read(item):
+                    if isinstance(spoken, Sound):
+                        self.said = True
+                        yield spoken.samples, spoken.rate
+                    else:
+                        self._told.append(spoken)
         for spoken in self._finish():
             if isinstance(spoken, Sound):
                 yield spoken.samples, spoken.rate

@@ -2,11 +2,13 @@
 
 import itertools
 import json
+from contextlib import contextmanager
 
 import pytest
 import soundfile
 
 from device import cli
+from device.cli.common import progress
 from device.engines.voices import named, nearest, voices_of
 from device.modelstore.catalogue import Model, Speaker
 from tests.support.engines import RATE, BeepVoice
@@ -152,3 +154,32 @@ def test_a_name_that_promises_another_format_is_refused(say, name):
     code, _, err = say("Oi.", "--lang", "pt", "--out", say.file.with_name(name))
     assert code == 2
     assert "must end in .wav" in err
+
+
+def test_a_long_text_shows_its_progress_where_a_person_watches(say, monkeypatch):
+    shown = []
+
+    @contextmanager
+    def watched(*, hidden):
+        with progress(hidden=True) as bars:
+            yield bars
+        shown.append((hidden, [(task.completed, task.total) for task in bars.tasks]))
+
+    monkeypatch.setattr("device.cli.say.progress", watched)
+    for count in (2, 20):
+        report(say("Bom dia, amigo. " * count, "--lang", "pt", "--out", say.file, "--json"))
+    assert shown == [(True, [(2, 2)]), (False, [(20, 20)])]
+
+
+def test_one_endless_word_is_spoken_in_pieces(say, monkeypatch):
+    asked = []
+
+    class Notes(Beeps):
+        def speak(self, words):
+            asked.append(sum(len(word.text) for word in words))
+            return super().speak(words)
+
+    monkeypatch.setattr(f"{__name__}.Beeps", Notes)
+    assert say("a" * 20_000, "--lang", "pt", "--out", say.file)[0] == 0
+    assert sum(asked) == 20_000
+    assert max(asked) <= 400
