@@ -33,7 +33,7 @@ SCRIPT = """\
 After=basic.target
 [Service]
 Type=oneshot
-ExecStart=/bin/sh /root/script
+ExecStart=/bin/sh /srv/script
 TimeoutStartSec=infinity
 """
 
@@ -118,9 +118,9 @@ class System:
 
         The script runs as root once everything is up, and ends the system itself.
         """
-        log = self.root / "root/log"
+        log = self.root / "srv/log"
         log.unlink(missing_ok=True)
-        (self.root / "root/script").write_text(f"exec >/root/log 2>&1\n{script}")
+        (self.root / "srv/script").write_text(f"exec >/srv/log 2>&1\n{script}")
         units = self.root / "etc/systemd/system"
         (units / "script.service").write_text(SCRIPT)
         wants = units / "multi-user.target.wants/script.service"

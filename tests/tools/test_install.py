@@ -58,8 +58,8 @@ def test_a_fresh_debian_is_installed_with_a_network(stick, tmp_path):
     system = System(tmp_path / "debian", stick)
     shutil.copy("/etc/resolv.conf", system.root / "etc/resolv.conf")
     (package,) = stick.glob("dragoman_*.deb")
-    shutil.copy(ROOT / "tools/install", system.root / "root/install")
-    done = system.run("/root/install", "--package", f"/stick/{package.name}", network=True)
+    shutil.copy(ROOT / "tools/install", system.root / "srv/install")
+    done = system.run("/srv/install", "--package", f"/stick/{package.name}", network=True)
     assert done.returncode == 0
     # What the models are fetched from differs from place to place; that they come is tested elsewhere.
     system.run("dragoman", "models", "import", "/stick/models")
