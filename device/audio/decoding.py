@@ -11,8 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import av
 import av.error
@@ -22,6 +21,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from device.audio.endings import is_part_of_mp3_frame, is_unfinished_ogg
+from device.closing import Closing
 from device.errors import DragomanError
 from device.wording import counted
 
@@ -52,7 +52,7 @@ class AudioInfo:
     codec: str
 
 
-class Decoder:
+class Decoder(Closing):
     """An open recording; ``decode`` gives parts of shape ``(frames, channels)`` of any length."""
 
     info: AudioInfo
@@ -87,14 +87,6 @@ class Decoder:
             if missing and self.expected is not None:
                 read = f"only {read} of {self.expected / info.rate:.1f} s"
             on_warning(f"{info.path} is cut short or damaged: {read} could be read")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class _SoundFile(Decoder):

@@ -7,12 +7,13 @@ import os
 import struct
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device.audio.resample import Resampler
+from device.closing import Closing
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
 
@@ -79,7 +80,7 @@ def write_wav(path: str | os.PathLike[str], samples: NDArray[np.float32], rate: 
         raise _cannot_write(path, error) from None
 
 
-class WavWriter:
+class WavWriter(Closing):
     """A WAV file that grows and is valid after every ``append``: mono, 16 bits.
 
     The samples are written first and the sizes in the header after them, so whenever the program dies, or
@@ -154,14 +155,6 @@ class WavWriter:
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class WholeWavWriter(WavWriter):

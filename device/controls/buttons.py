@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from device.closing import Closing
 from device.config import ButtonSettings, ControlSettings
 from device.controls.controller import TurnController
 from device.controls.pins import open_factory
 from device.errors import DragomanError
 
 
-class Buttons:
+class Buttons(Closing):
     """Watches the configured buttons and gives the levels of their contacts to a controller.
 
     On a machine without GPIO there is one line in the log, and nothing to watch (`available` is false). Debouncing
@@ -63,11 +63,3 @@ class Buttons:
                 device.when_activated = device.when_deactivated = None
             device.close()
         self._devices.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -7,9 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
+from device.closing import Closing
 from device.config import ControlSettings, Trigger
 from device.controls.gestures import ButtonAction
 from device.controls.turns import Alert, ButtonUsed, Outcome, TurnBegan, TurnEnded, Turns
@@ -20,7 +19,7 @@ BACKLOG = 256
 """When so many outcomes wait to be told, further presses are not taken: whoever is told is far too late."""
 
 
-class TurnController:
+class TurnController(Closing):
     """Runs `Turns` in real time.
 
     Inputs may come from any thread and never block. The callbacks are called from the controller's own thread,
@@ -129,14 +128,6 @@ class TurnController:
             self._changed.notify()
         if threading.current_thread() is not self._thread:
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _settle(self) -> None:
         """Queue what came of an input; the lock is held."""

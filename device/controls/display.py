@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from device.closing import Closing
 from device.config import DisplaySettings, Pins
 from device.controls.pins import open_factory
 from device.controls.spi import SpiPort
@@ -46,7 +46,7 @@ class Content:
     translated: str = ""
 
 
-class Display:
+class Display(Closing):
     """Shows the newest text until it is closed; takes events as a sink, and never waits for the screen.
 
     The translation is what the person opposite reads, so it has the screen; what was heard stands above it where
@@ -98,14 +98,6 @@ class Display:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _show(self, change: Callable[[Content], Content]) -> None:
         with self._changed:

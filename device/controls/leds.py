@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
+from device.closing import Closing
 from device.config import LedSettings, Pins
 from device.controls.patterns import OFF, PATTERNS, Colour
 from device.controls.pins import open_factory
@@ -108,7 +108,7 @@ class SpiLights:
             self._port.close()
 
 
-class Leds:
+class Leds(Closing):
     """Shows a state on the configured lights until it is closed; does nothing where there are none.
 
     Parameters
@@ -165,14 +165,6 @@ class Leds:
         if self._thread.is_alive():
             self._thread.join()
         self._hardware.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _open(self, settings: LedSettings, pins: Pins) -> Lights | None:
         if settings.kind == "none":

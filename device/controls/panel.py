@@ -7,9 +7,9 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from device.closing import Closing
 from device.config import ControlSettings, PanelSettings
 from device.controls.pins import open_factory
 from device.errors import DragomanError
@@ -20,7 +20,7 @@ MOST_WAITING = 64
 """Turns and presses that may wait; somebody who turns faster than they are followed loses some."""
 
 
-class Panel:
+class Panel(Closing):
     """Watches the panel's pins and tells what people want, on its own thread and in order.
 
     What a callback cannot do (a language without its models) is logged as a warning, and nothing else happens.
@@ -89,14 +89,6 @@ class Panel:
             self._wishes.put(None)
             if self._thread is not threading.current_thread():
                 self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _open(self, factory: Any, controls: ControlSettings) -> None:
         from gpiozero import DigitalOutputDevice, GPIOZeroError, RotaryEncoder

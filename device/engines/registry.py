@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from device.closing import Closing
 from device.config import EndpointSettings, ModelSettings, Settings
 from device.engines import mt_apertium
 from device.engines.memory import give_back, share_one_heap
@@ -56,7 +56,7 @@ TIDY_EVERY = 5.0
 """Seconds between two tidyings of memory."""
 
 
-class Engines:
+class Engines(Closing):
     """Loads the installed models and shares them out.
 
     Parameters
@@ -95,14 +95,6 @@ class Engines:
     def close(self) -> None:
         """Stop the scheduler; conversations must have ended."""
         self.scheduler.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def preload(self, settings: Settings) -> None:
         """Load, side by side, every model that the settings' directions need.
