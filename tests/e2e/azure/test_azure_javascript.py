@@ -41,11 +41,12 @@ def test_two_targets_one_direct_and_one_routed(node, recordings):
 
 
 def test_speech_is_heard_back(node, tmp_path):
-    told = node.javascript("client.js", "speak", "en-US-JennyNeural", "The weather is fine today.", tmp_path / "x.wav")
+    said = "The weather is fine today, and we would like to walk along the river to the old bridge."
+    told = node.javascript("client.js", "speak", "en-US-JennyNeural", said, tmp_path / "x.wav")
     assert events(told, "spoken")[0]["reason"] == "SynthesizingAudioCompleted"
     assert [e["text"] for e in events(told, "boundary")][:3] == ["The", "weather", "is"]
     (heard,) = node.javascript("client.js", "once", tmp_path / "x.wav", "en-US")
-    assert word_errors("The weather is fine today.", heard["text"]) <= 0.2, heard["text"]
+    assert word_errors(said, heard["text"]) <= 0.2, heard["text"]  # no two voicings of a sentence sound the same
 
 
 def test_errors_say_what_is_wrong(node, recordings, tmp_path):
