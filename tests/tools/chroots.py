@@ -65,6 +65,56 @@ def base(architecture: str) -> Path:
     return folder
 
 
+BOOTABLE = (
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "libpam-systemd",
+    "systemd-timesyncd",
+    "network-manager",
+    "alsa-utils",
+    "sudo",
+    "mosquitto",
+    "mosquitto-clients",
+)
+"""What Raspberry Pi OS Lite has and a minimal Debian has not, as far as it matters here, and a broker."""
+DISK = "64726167"
+"""The identifier of the disks that tests make; the second partition is the root."""
+
+
+def bootable(architecture: str) -> Path:
+    """Return a Debian 12 with a kernel and what a machine of its own runs, made once.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        Its packages could not be installed.
+    """
+    folder = CACHE / f"bookworm-{architecture}-bootable"
+    if not folder.exists():
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        system = System(partial, CACHE, architecture)
+        (partial / "etc/fstab").write_text(f"PARTUUID={DISK}-02 / ext4 defaults,noatime 0 1\n")
+        (partial / "etc/hostname").write_text("dragoman\n")
+        shutil.copy("/etc/resolv.conf", partial / "etc/resolv.conf")
+        # All drivers that a kernel has would be unpacked at every start, by an emulated processor.
+        settings = partial / "etc/initramfs-tools"
+        (settings / "conf.d").mkdir(parents=True)
+        (settings / "conf.d/modules").write_text("MODULES=list\n")
+        (settings / "modules").write_text("virtio_pci\nvirtio_blk\next4\n")
+        for command in (
+            ("apt-get", "update"),
+            ("apt-get", "install", "-y", "--no-install-recommends", f"linux-image-{architecture}", *BOOTABLE),
+            ("apt-get", "clean"),
+            ("systemctl", "disable", "mosquitto"),
+        ):
+            system.run(*command, network=True, DEBIAN_FRONTEND="noninteractive").check_returncode()
+        (partial / "stick").rmdir()
+        partial.rename(folder)
+    return folder
+
+
 def fill_stick(folder: Path, architecture: str, recording: Path) -> Path:
     """Put on a stick what a person would: everything to install from, and a recording to try it on."""
     offline.fill(folder, architecture, WORK, package=None, suite="bookworm", models=MODELS)
