@@ -54,6 +54,7 @@ class Hearing:
         self._endpointer = Endpointer(FRAME / SAMPLE_RATE, settings.min_speech, settings.silence, PAUSE)
         self._frames = 0
         self._rest = np.zeros(0, np.float32)
+        self._heard_early = 0
         self._ring: deque[tuple[Samples, bool]] = deque(maxlen=round(REMEMBERED * SAMPLE_RATE / FRAME))
         self._padding = round(settings.padding * SAMPLE_RATE / FRAME)
         self._active = False
@@ -84,6 +85,8 @@ class Hearing:
         if len(self._rest):
             rest = np.zeros(FRAME, np.float32)
             rest[: len(self._rest)] = self._rest
+            # Silence stands in for what has not come yet; it is passed over then, so that the clock stays right.
+            self._heard_early = FRAME - len(self._rest)
             self._rest = self._rest[:0]
             self._frame(rest)
         if self._open is not None:
@@ -97,6 +100,9 @@ class Hearing:
 
     def cut(self, samples: Samples) -> list[Samples]:
         """Return the whole frames that ``samples`` complete, to be passed to `hear` in this order."""
+        early = min(self._heard_early, len(samples))
+        self._heard_early -= early
+        samples = samples[early:]
         samples = np.concatenate((self._rest, samples)) if len(self._rest) else samples
         whole = len(samples) // FRAME * FRAME
         self._rest = samples[whole:].copy()
@@ -134,7 +140,7 @@ class Hearing:
             utterance.append(frame, voiced)
             if change is Change.PAUSED:
                 self._listener.paused(utterance)
-            elif change is Change.ENDED:
+            if change is Change.ENDED:
                 self._finish(utterance)
             elif utterance.full:
                 self._cut(utterance)
