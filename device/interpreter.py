@@ -241,9 +241,11 @@ class Interpreter:
             due = utterance.last_pass + wait * SAMPLE_RATE
         if utterance.length < due:
             return
-        length = utterance.length
-        if self._submit_pass(Priority.PARTIAL, self._partial_pass, utterance, length) is not None:
-            utterance.last_pass, utterance.pass_running = length, True
+        utterance.pass_running = True  # before it runs, for it may be over before this goes on
+        if self._submit_pass(Priority.PARTIAL, self._partial_pass, utterance, utterance.length) is None:
+            utterance.pass_running = False
+        else:
+            utterance.last_pass = utterance.length
 
     def paused(self, utterance: Utterance) -> None:
         """Work out the end ahead of time."""
@@ -283,11 +285,17 @@ class Interpreter:
             self._overloaded = True
         else:
             self._overloaded = False
-        if (
-            self._scheduler.submit(Priority.FINAL, self._final, utterance, share=self._recognizing.share(utterance))
-            is None
-        ):
+        share = self._recognizing.share(utterance)
+        job = self._scheduler.submit(Priority.FINAL, self._final, utterance, share=share)
+        if job is None:
             self._fail(utterance, "the device is shutting down")
+        else:
+            job.add_done_callback(partial(self._final_done, utterance))
+
+    def _final_done(self, utterance: Utterance, job: Future[None]) -> None:
+        if job.cancelled():
+            self._fail(utterance, "the device is shutting down")
+            self._emission.flush()
 
     # Working: all of this runs on the scheduler's threads
 
@@ -326,10 +334,13 @@ class Interpreter:
             return
         end = (utterance.start + length) / SAMPLE_RATE
         with self._lock:
+            if length < utterance.guess.length:
+                return
+            utterance.guess.length = length
             utterance.guess.revision += 1
             revision = utterance.guess.revision
         self._show(
-            utterance,
+            utterance, revision,
             partial(
                 Partial, utterance=utterance.id, revision=revision, text=heard.shown,
                 language=direction.settings.source, start=utterance.begins, end=end,
@@ -338,14 +349,18 @@ class Interpreter:
         if not (self._settings.partials.translate or settled):
             return
         for number, translator in enumerate(direction.translators):
-            translated = translator.translate(meant)
+            try:
+                translated = translator.translate(meant)
+            except Exception as error:  # noqa: BLE001 - the other targets go on; the final tells why this one does not
+                log.warning("partial translation into %s failed: %s", translator.target, error)
+                continue
             shown = self._text.shown_so_far(translated.text, translator.target)
             if self._settings.partials.steady:
                 steady = utterance.guess.steady.setdefault(translator.target, SteadyText(translator.target))
                 shown = steady.update(shown) or shown  # a first guess, that may change, rather than nothing
             if shown:
                 self._show(
-                    utterance,
+                    utterance, revision,
                     partial(
                         PartialTranslation, utterance=utterance.id, revision=revision, text=shown,
                         language=translator.target, source_language=direction.settings.source,
@@ -356,10 +371,11 @@ class Interpreter:
                 clauses = self._clauses(translated.text, direction.synthesizer)
                 self._speaking.ahead(utterance, direction.synthesizer, clauses, settled=settled)
 
-    def _show(self, utterance: Utterance, event: Callable[..., Event]) -> None:
-        """Emit a partial event, unless the final has overtaken it."""
+    def _show(self, utterance: Utterance, revision: int, event: Callable[..., Event]) -> None:
+        """Emit a partial event, unless the final or a newer guess has overtaken it."""
         with self._lock:
-            if not utterance.closed and self._settings.partials.enabled:
+            overtaken = utterance.closed or revision < utterance.guess.revision
+            if not overtaken and self._settings.partials.enabled:
                 self._emission.emit(event(emitted=self.now()))
         self._emission.flush()
 
@@ -368,70 +384,81 @@ class Interpreter:
 
     def _final(self, utterance: Utterance) -> None:
         try:
-            began = time.monotonic()
-            recognition = self._recognizing.final(utterance)
-            cost = time.monotonic() - began
+            final, meant = self._transcribe(utterance)
         except Exception as error:
             log.exception("recognition failed")
             self._fail(utterance, f"recognition failed: {error}")
             self._emission.flush()
             return
-        direction = self._directions[utterance.direction]
-        heard = self._text.final(recognition.text, direction.settings.source)
-        if not heard.meant:
+        if final is None:
             self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=False))
             self._emission.flush()
             return
-        self._post(
-            utterance,
-            Final(
-                emitted=0.0, utterance=utterance.id, sequence=0, text=heard.shown, forms=heard.forms,
-                language=direction.settings.source, start=utterance.begins, end=utterance.ends,
-                direction=utterance.direction, azimuth=utterance.azimuth, confidence=recognition.confidence,
-                timings={"endpoint": (utterance.noticed - utterance.speech_end) / SAMPLE_RATE, "asr": cost},
-                words=self._text.words(
-                    _timed(recognition, utterance.start / SAMPLE_RATE), heard, direction.settings.source
-                ),
-            ),
-        )  # fmt: skip
+        self._post(utterance, final)
         self._emission.flush()
         utterance.outstanding = 1
+        direction = self._directions[utterance.direction]
         for number, translator in enumerate(direction.translators):
-            self._final_translation(utterance, translator, heard.meant, direction, spoken=number == 0)
+            translated = self._final_translation(utterance, translator, meant, direction)
+            if translated and number == 0 and direction.synthesizer is not None:
+                self._speak(utterance, direction.synthesizer, translated)
         self._part_done(utterance)
         self._emission.flush()
 
+    def _transcribe(self, utterance: Utterance) -> tuple[Final | None, str]:
+        """Return the transcript, if there is one, and the text that is to be translated."""
+        began = time.monotonic()
+        recognition = self._recognizing.final(utterance)
+        cost = time.monotonic() - began
+        language = self._directions[utterance.direction].settings.source
+        heard = self._text.final(recognition.text, language)
+        if not heard.meant:
+            return None, ""
+        words = self._text.words(_timed(recognition, utterance.start / SAMPLE_RATE), heard, language)
+        final = Final(
+            emitted=0.0, utterance=utterance.id, sequence=0, text=heard.shown, forms=heard.forms, language=language,
+            start=utterance.begins, end=utterance.ends, direction=utterance.direction, azimuth=utterance.azimuth,
+            confidence=recognition.confidence, words=words,
+            timings={"endpoint": (utterance.noticed - utterance.speech_end) / SAMPLE_RATE, "asr": cost},
+        )  # fmt: skip
+        return final, heard.meant
+
     def _final_translation(
-        self, utterance: Utterance, translator: TextTranslator, text: str, direction: Direction, *, spoken: bool
-    ) -> None:
+        self, utterance: Utterance, translator: TextTranslator, text: str, direction: Direction
+    ) -> str | None:
         try:
             began = time.monotonic()
             translated = translator.translate(text)
             cost = time.monotonic() - began
+            shown = self._text.shown(translated.text, translator.target)
         except Exception as error:
             log.exception("translation failed")
-            self._post(
-                utterance,
-                Error(
-                    emitted=0.0, utterance=utterance.id, language=translator.target, code="translation",
-                    text=f"translation into {translator.target} failed: {error}",
-                ),
-            )  # fmt: skip
-            return
+            self._post_error(utterance, "translation", f"translation into {translator.target}", translator.target, error)
+            return None
         self._post(
             utterance,
             Translation(
-                emitted=0.0, utterance=utterance.id, sequence=0,
-                text=self._text.shown(translated.text, translator.target), language=translator.target,
+                emitted=0.0, utterance=utterance.id, sequence=0, text=shown, language=translator.target,
                 source_language=direction.settings.source, start=utterance.begins, end=utterance.ends,
                 route=translator.route, models=translator.models, confidence=translated.confidence,
                 timings={"mt": cost},
             ),
         )  # fmt: skip
         self._emission.flush()
-        if spoken and direction.synthesizer is not None and translated.text:
-            clauses = self._clauses(translated.text, direction.synthesizer)
-            self._speaking.speak(utterance, direction.synthesizer, clauses)
+        return translated.text
+
+    def _speak(self, utterance: Utterance, voice: Synthesizer, text: str) -> None:
+        try:
+            clauses = self._clauses(text, voice)
+        except Exception as error:
+            log.exception("speech failed")
+            self._post_error(utterance, "speech", f"speech in {voice.language}", voice.language, error)
+            return
+        self._speaking.speak(utterance, voice, clauses)
+
+    def _post_error(self, utterance: Utterance, code: str, what: str, language: str, error: Exception) -> None:
+        text = f"{what} failed: {error}"
+        self._post(utterance, Error(emitted=0.0, utterance=utterance.id, language=language, code=code, text=text))
 
     def _part_done(self, utterance: Utterance) -> None:
         with self._lock:

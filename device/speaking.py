@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
 
 from device.engines.protocols import Synthesizer
 from device.engines.scheduler import Meter, Priority, Scheduler
@@ -74,7 +76,14 @@ class Speaking:
         if clause.job is None:
             return None
         utterance.clauses[text] = clause
+        clause.job.add_done_callback(partial(self._cancelled, utterance, voice, clause))
         return clause
+
+    def _cancelled(self, utterance: Utterance, voice: Synthesizer, clause: Clause, job: Future[None]) -> None:
+        """Go on without a clause that is not made any more: the engines close."""
+        if job.cancelled():
+            clause.done = True
+            self._hand_out(utterance, voice)
 
     def _synthesize(self, utterance: Utterance, voice: Synthesizer, clause: Clause) -> None:
         try:

@@ -55,6 +55,8 @@ class Guess:
     """What was last shown of an unfinished utterance."""
 
     revision: int = 0
+    length: int = 0
+    """How many samples it covers."""
     clauses: tuple[str, ...] = ()
     """Clauses of the last partial translation that would be spoken."""
     steady: dict[str, SteadyText] = field(default_factory=dict)

@@ -1,9 +1,12 @@
 """A conversation in two languages with one open microphone."""
 
+from concurrent.futures import wait
+
 import numpy as np
 import pytest
 
 from device.config import DirectionSettings, Settings, SpeechSettings, TextSettings
+from device.engines.scheduler import Priority
 from device.errors import DragomanError
 from device.events import Final, Partial, Translation
 from device.interpreter import Interpreter
@@ -83,6 +86,21 @@ def test_nothing_is_shown_before_the_language_is_known(talk):
     assert partials
     assert {p.language for p in partials} == {"de"}
     assert partials[0].end >= IDENTIFIED_AFTER
+
+
+def test_partials_go_on_after_one_that_was_over_at_once(talk, monkeypatch):
+    submit = talk.engines.scheduler.submit
+
+    def submit_and_see_it_done(priority, call, *args, **options):
+        job = submit(priority, call, *args, **options)
+        if priority == Priority.PARTIAL and not talk.of(Partial):
+            wait([job], 0.2)  # done at once, as long as the language is not known; then it waits for who submitted it
+        return job
+
+    monkeypatch.setattr(talk.engines.scheduler, "submit", submit_and_see_it_done)
+    talk.interpreter.begin_turn(hands_free=True)
+    talk.play(np.concatenate([speak(HIGH), speak(HIGH)]))
+    assert talk.of(Partial)
 
 
 def test_a_short_answer_is_told_by_what_there_is_and_a_longer_one_again(talk):

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import threading
 
@@ -6,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from device import interpreter
 from device.config import (
     DirectionSettings,
     EndpointSettings,
@@ -14,6 +16,7 @@ from device.config import (
     SpeechSettings,
     TextSettings,
 )
+from device.engines.routes import Route
 from device.errors import DragomanError
 from device.events import (
     SAMPLE_RATE,
@@ -27,7 +30,9 @@ from device.events import (
     UtteranceEnded,
 )
 from device.interpreter import Interpreter
-from tests.support.engines import SmallEngines, silence, speak
+from device.text.room import TextRoom
+from device.translation import Leg, TextTranslator
+from tests.support.engines import SmallEngines, UpperTranslator, silence, speak
 
 AS_SAID = TextSettings(fluent=False, numbers=False, punctuation=False)
 """The engines speak in numbers; they are compared as they were said."""
@@ -271,6 +276,85 @@ def test_a_failing_recogniser_is_told_and_the_conversation_goes_on(open_conversa
     assert [e.code for e in talk.of(Error)] == ["recognition"]
     assert talk.texts() == ["one two three four five"]
     assert talk.of(Final)[0].sequence == 1
+
+
+def test_text_that_cannot_be_worked_on_holds_up_no_later_sentence(open_conversation, monkeypatch):
+    talk = open_conversation(partials=PartialSettings(enabled=False))
+    broken = []
+
+    def sometimes(name, call):
+        def do(*args):
+            if name in broken:
+                raise ValueError(name)
+            return call(*args)
+
+        return do
+
+    monkeypatch.setattr(interpreter, "split_clauses", sometimes("clauses", interpreter.split_clauses))
+    monkeypatch.setattr(TextRoom, "words", sometimes("words", TextRoom.words))
+    talk.interpreter.begin_turn(hands_free=True)
+    for broken[:] in (["words"], ["clauses"], []):
+        talk.play(SENTENCE)
+        assert talk.interpreter.wait(60)
+    assert [e.code for e in talk.of(Error)] == ["recognition", "speech"]
+    assert talk.texts() == ["one two three four five"] * 2
+    assert [t.sequence for t in talk.of(Translation)] == [1, 2]
+    assert {s.utterance for s in talk.of(Speech)} == {talk.of(Final)[1].utterance}
+    ended = [e.has_text for e in talk.of(UtteranceEnded)]
+    assert ended == [False, True, True]
+
+
+def test_a_target_that_fails_takes_no_partial_translation_from_the_others(open_conversation):
+    talk = open_conversation(directions=(DirectionSettings(targets=("pt", "es")),))
+    broken = TextTranslator("pt", Route(("en", "pt"), ("broken",)), [Leg(talk.engines, UpperTranslator())])
+    broken._legs[0]._translator.error = RuntimeError("model broken")
+    talk.interpreter._directions[0] = dataclasses.replace(
+        talk.interpreter._directions[0], translators=(broken, talk.interpreter._directions[0].translators[1])
+    )
+    talk.interpreter.begin_turn(hands_free=True)
+    talk.play(SENTENCE)
+    assert talk.interpreter.wait(60)
+    assert {p.language for p in talk.of(PartialTranslation)} == {"es"}
+    assert [t.language for t in talk.of(Translation)] == ["es"]
+
+
+def test_a_partial_that_comes_late_does_not_replace_a_newer_one(open_conversation):
+    talk = open_conversation()
+    asr, late = talk.engines.asr, threading.Event()
+    recognize = asr.recognize
+
+    def recognize_partials_late(samples, *, final):
+        if not final:
+            assert late.wait(30)
+        return recognize(samples, final=final)
+
+    asr.recognize = recognize_partials_late
+    talk.interpreter.begin_turn()
+    talk.interpreter.feed(np.concatenate([silence(0.5), speak("one two three four five"), silence(0.5)]))
+    talk.wait_for(PartialTranslation)
+    late.set()
+    assert talk.interpreter.wait(60)
+    assert [p.text for p in talk.of(Partial)] == ["one two three four five"]
+    assert len(talk.of(PartialTranslation)) == 1
+
+
+def test_finals_that_are_not_ready_when_the_engines_close_are_told_as_lost(open_conversation):
+    talk = open_conversation(partials=PartialSettings(enabled=False))
+    talk.engines.asr.gate.clear()
+    talk.interpreter.begin_turn(hands_free=True)
+    for _ in range(4):
+        talk.interpreter.feed(SENTENCE)
+    closing = threading.Thread(target=talk.engines.close)
+    closing.start()
+    while talk.engines.scheduler.waiting:
+        closing.join(0.01)
+    talk.engines.asr.gate.set()
+    assert talk.interpreter.wait(60)
+    closing.join(60)
+    assert not closing.is_alive()
+    assert len(talk.of(UtteranceEnded)) == 4
+    assert len(talk.texts()) + len(talk.of(Error)) >= 4
+    assert all("shutting down" in e.text for e in talk.of(Error))
 
 
 def test_a_failing_listener_stops_nothing(open_conversation):

@@ -118,11 +118,12 @@ class Scheduler:
         """Finish what runs, cancel what waits, and end the threads."""
         with self._ready:
             self._stopping = True
-            for _, _, job in self._urgent + self._partial:
-                job.future.cancel()
+            waiting = [job for _, _, job in self._urgent + self._partial]
             self._urgent.clear()
             self._partial.clear()
             self._ready.notify_all()
+        for job in waiting:  # whoever is told of it may hold a lock under which others submit
+            job.future.cancel()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
