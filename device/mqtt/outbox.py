@@ -23,7 +23,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -41,6 +41,8 @@ MOST_ACKNOWLEDGED = 5000
 """Acknowledged entries that are kept until they are purged; the oldest go when there are more."""
 RETRY_SECONDS = 1.0
 """Shortest time between two attempts to write to a disk that refused."""
+RETRIES_LEFT_OUT = 30
+"""How much longer it is between two attempts to replace a damaged file, which reads all of it."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -51,7 +53,16 @@ CREATE INDEX IF NOT EXISTS waiting ON entries (id) WHERE acknowledged = 0;
 CREATE INDEX IF NOT EXISTS diagnostics ON entries (id) WHERE kind = 'diagnostic' AND acknowledged = 0;
 CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+_MAKE = f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;"
 _COLUMNS = "id, topic, payload, qos, retain, kind, properties"
+_INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
+_SPOILT = f"""
+SELECT count(*) FROM entries WHERE typeof(topic) != 'text' OR typeof(payload) != 'blob' OR qos NOT IN (1, 2)
+    OR retain NOT IN (0, 1) OR kind NOT IN ('transcript', 'diagnostic') OR acknowledged NOT IN (0, 1)
+    OR NOT json_valid(properties)
+    OR size != length(CAST(topic AS BLOB)) + length(payload) + length(CAST(properties AS BLOB)) + {ROW_OVERHEAD}
+"""
+"""Counts the rows that nothing of ours has written: SQLite's own check finds no flipped bit within a value."""
 
 Property = str | int
 """Value of an MQTT property that is kept with an entry."""
@@ -137,14 +148,16 @@ class Outbox:
         """When, id and size of the acknowledged entries that are still in the file."""
         self._unwritten: set[int] = set()
         """Ids whose acknowledgement the disk refused so far."""
-        self._refused_at = 0.0
+        self._retry_at = 0.0
+        self._unremembered: set[str] = set()
+        """Retained topics that the disk refused to note so far."""
         with self._lock:
             self._try_open()
 
     @property
     def depth(self) -> int:
         """Number of entries that wait."""
-        return self._disk_depth + len(self._memory) - len(self._unwritten)
+        return max(0, self._disk_depth + len(self._memory) - len(self._unwritten))
 
     @property
     def bytes_used(self) -> int:
@@ -190,19 +203,23 @@ class Outbox:
         with self._lock:
             self._write_memory()
             skipped = {*skip_ids, *self._unwritten}
-            if self._connection is not None and self._disk_depth > 0:
-                marks = ",".join("?" * len(skip_topics)), ",".join("?" * len(skipped))
+            for attempt in (1, 2):
+                if self._connection is None or self._disk_depth == 0:
+                    break
                 query = (
-                    f"SELECT {_COLUMNS} FROM entries WHERE acknowledged = 0 AND topic NOT IN ({marks[0]})"
-                    f" AND id NOT IN ({marks[1]}) ORDER BY id LIMIT 1"
+                    f"SELECT {_COLUMNS} FROM entries WHERE acknowledged = 0"
+                    " AND topic NOT IN (SELECT value FROM json_each(?))"
+                    " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1"
                 )
                 try:
-                    row = self._connection.execute(query, (*skip_topics, *skipped)).fetchone()
-                except sqlite3.Error as error:
+                    row = self._connection.execute(query, (_dump([*skip_topics]), _dump([*skipped]))).fetchone()
+                    if row is not None:
+                        return _entry(row)
+                except (sqlite3.Error, ValueError) as error:
                     self._failed(error)
-                    row = None
-                if row is not None:
-                    return _entry(row)
+                    if attempt == 1 and _is_damage(error):
+                        continue  # the file was replaced by a new one
+                break
             for entry in self._memory:
                 if entry.topic not in skip_topics and entry.id not in skipped:
                     return entry
@@ -237,7 +254,7 @@ class Outbox:
                 return
             try:
                 self._connection.execute("UPDATE entries SET acknowledged = 0 WHERE acknowledged = 1")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError) as error:
                 self._failed(error)
                 return
             self._disk_depth += len(self._acknowledged)
@@ -247,11 +264,8 @@ class Outbox:
     def remember_retained(self, topic: str) -> None:
         """Note that the broker may hold a retained message that must not outlive its cause."""
         with self._lock:
-            if self._connection is not None:
-                try:
-                    self._connection.execute("INSERT OR IGNORE INTO retained VALUES (?)", (topic,))
-                except sqlite3.Error as error:
-                    self._failed(error)
+            self._unremembered.add(topic)
+            self._write_retained()
 
     def retained_topics(self) -> list[str]:
         """Topics noted by :meth:`remember_retained`, also by a process that died since."""
@@ -259,8 +273,8 @@ class Outbox:
             if self._connection is None:
                 return []
             try:
-                return [row[0] for row in self._connection.execute("SELECT topic FROM retained ORDER BY topic")]
-            except sqlite3.Error as error:
+                return _retained(self._connection)
+            except (sqlite3.Error, ValueError) as error:
                 self._failed(error)
                 return []
 
@@ -273,6 +287,7 @@ class Outbox:
                 self._reopen()
             self._write_memory()
             self._write_acknowledgements()
+            self._write_retained()
             if self._connection is not None and not self._memory and not self._unwritten:
                 self.problem = None
 
@@ -281,7 +296,7 @@ class Outbox:
         with self._lock:
             if self._closed:
                 return
-            self._refused_at = 0.0
+            self._retry_at = 0.0
             self.retry()
             self._purge(len(self._acknowledged))
             self._closed = True
@@ -290,7 +305,7 @@ class Outbox:
             self._disconnect()
 
     def _make_room(self, entry: Entry) -> list[tuple[int, int]]:
-        """Return (id, size) of the diagnostics on disk that must go for ``entry`` to fit."""
+        """Drop diagnostics in memory, and return (id, size) of those on disk that must go, for ``entry`` to fit."""
         missing = self.bytes_used + entry.size - self.max_bytes
         victims: list[tuple[int, int]] = []
         if missing > 0 and self._connection is not None:
@@ -301,14 +316,31 @@ class Outbox:
                     missing -= victim[1]
                     if missing <= 0:
                         break
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError) as error:
                 self._failed(error)
-        if missing > 0:
+        if not self._forget_diagnostics(missing):
             raise OutboxFull(
                 f"the outbox {self.path} is full ({self.depth} messages, {self.max_bytes >> 20} MiB):"
                 f" connect the broker or raise mqtt.outbox_mb"
             )
         return victims
+
+    def _forget_diagnostics(self, missing: int) -> bool:
+        """Drop the oldest diagnostics in memory to gain ``missing`` bytes; False where they do not suffice."""
+        victims: list[Entry] = []
+        for entry in self._memory:
+            if missing <= 0:
+                break
+            if entry.kind is Kind.DIAGNOSTIC:
+                victims.append(entry)
+                missing -= entry.size
+        if missing > 0:
+            return False
+        for entry in victims:
+            self._memory.remove(entry)
+            self._memory_used -= entry.size
+        self.evicted += len(victims)
+        return True
 
     def _insert(self, entries: list[Entry], victims: list[tuple[int, int]]) -> bool:
         """Write ``entries`` durably in one transaction; False when the disk refused (see :attr:`problem`)."""
@@ -319,19 +351,13 @@ class Outbox:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany("DELETE FROM entries WHERE id = ?", [(v[0],) for v in victims])
-                connection.executemany(
-                    "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
-                    [
-                        (e.id, e.topic, e.payload, e.qos, e.retain, e.kind.value, _dump(e.properties), e.size)
-                        for e in entries
-                    ],
-                )
+                connection.executemany(_INSERT, [_row(entry) for entry in entries])
                 connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                with contextlib.suppress(sqlite3.Error):
+            except (sqlite3.Error, ValueError) as error:
+                with contextlib.suppress(sqlite3.Error, ValueError):
                     connection.execute("ROLLBACK")
                 self._failed(error)
-                if _code(error) in _DAMAGED and attempt == 1:
+                if _is_damage(error) and attempt == 1:
                     victims = []
                     continue  # the file was replaced by a new one
                 return False
@@ -342,14 +368,14 @@ class Outbox:
         return False
 
     def _keep_in_memory(self, entry: Entry) -> None:
-        if self._memory_used + entry.size > self.memory_bytes:
+        if not self._forget_diagnostics(self._memory_used + entry.size - self.memory_bytes):
             raise OutboxFull(f"{self.problem}; the memory for {len(self._memory)} messages is used up too")
         self._memory.append(entry)
         self._memory_used += entry.size
 
     def _write_memory(self) -> None:
         """Write the entries in memory behind those on disk, when the disk may be tried again."""
-        if not self._memory or time.monotonic() - self._refused_at < RETRY_SECONDS:
+        if not self._memory or time.monotonic() < self._retry_at:
             return
         if self._connection is None and not self._reopen():
             return
@@ -359,12 +385,12 @@ class Outbox:
             self.problem = None
 
     def _write_acknowledgements(self) -> None:
-        connection = self._connection
-        if not self._unwritten or connection is None:
+        if not self._unwritten or self._connection is None or time.monotonic() < self._retry_at:
             return
-        marks = ",".join("?" * len(self._unwritten))
-        statement = f"UPDATE entries SET acknowledged = 1 WHERE id IN ({marks}) RETURNING id, size"
-        rows = self._execute_lazily(statement, tuple(self._unwritten))
+        statement = (
+            "UPDATE entries SET acknowledged = 1 WHERE id IN (SELECT value FROM json_each(?)) RETURNING id, size"
+        )
+        rows = self._execute_lazily(statement, (_dump([*self._unwritten]),))
         if rows is None:
             return
         now = time.monotonic()
@@ -379,9 +405,20 @@ class Outbox:
             return
         numbers = [number for _, number, _ in itertools.islice(self._acknowledged, count)]
         statement = "DELETE FROM entries WHERE acknowledged = 1 AND id IN (SELECT value FROM json_each(?))"
-        if self._execute_lazily(statement, (json.dumps(numbers),)) is not None:
+        if self._execute_lazily(statement, (_dump(numbers),)) is not None:
             for _ in range(count):
                 self._acknowledged.popleft()
+
+    def _write_retained(self) -> None:
+        if not self._unremembered or self._connection is None or time.monotonic() < self._retry_at:
+            return
+        topics = [(topic,) for topic in self._unremembered]
+        try:
+            self._connection.executemany("INSERT OR IGNORE INTO retained VALUES (?)", topics)
+        except (sqlite3.Error, ValueError) as error:
+            self._failed(error)
+            return
+        self._unremembered.clear()
 
     def _execute_lazily(self, statement: str, values: tuple[Any, ...]) -> list[Any] | None:
         """Execute without waiting for the disk, and return the rows; None when it failed."""
@@ -391,35 +428,42 @@ class Outbox:
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
             return connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             self._failed(error)
             return None
         finally:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error, ValueError):
                 connection.execute("PRAGMA synchronous = FULL")
 
-    def _failed(self, error: sqlite3.Error | OSError) -> None:
+    def _failed(self, error: sqlite3.Error | OSError | ValueError) -> None:
         """Note why the disk refused; replace a file that turned out to be damaged."""
-        self._refused_at = time.monotonic()
-        if isinstance(error, sqlite3.Error) and _code(error) in _DAMAGED:
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        if _is_damage(error):
             self._replace_damaged(error)
             return
-        reason = str(error) if isinstance(error, sqlite3.Error) else error.strerror
-        problem = f"{self.path} cannot be written ({reason}): {_remedy(error)}; transcripts wait in memory"
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        self._note(f"{self.path} cannot be written ({reason}): {_remedy(error)}; transcripts wait in memory")
+
+    def _note(self, problem: str) -> None:
+        """Tell a problem, in the log once."""
         if self.problem is None:
             _LOG.error("%s", problem)
         self.problem = problem
 
     def _reopen(self) -> bool:
-        if self._closed or time.monotonic() - self._refused_at < RETRY_SECONDS:
+        if self._closed or time.monotonic() < self._retry_at:
             return False
-        self._try_open()
+        try:
+            self._try_open()
+        except DragomanError as error:  # whoever took the file meanwhile may let it go
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._note(f"{error}; transcripts wait in memory")
         return self._connection is not None
 
     def _try_open(self) -> None:
         try:
             self._open()
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, ValueError) as error:
             self._disconnect()
             self._disk_bytes = self._disk_depth = 0
             if isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_BUSY:
@@ -431,23 +475,27 @@ class Outbox:
     def _open(self) -> None:
         folder = self.path.parent
         folder.mkdir(parents=True, exist_ok=True)
-        if not self.path.exists():  # what people said is the owner's business only
+        fresh = _fresh(self.path)
+        if self.path.exists():
+            fresh.unlink(missing_ok=True)
+        elif fresh.exists():  # the plug was pulled between the two names of a replaced file
+            fresh.rename(self.path)
+        else:  # what people said is the owner's business only
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
-        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = _connected(self.path)
         self._connection = connection
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 1048576")
-        if (verdict := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            damaged = sqlite3.DatabaseError(str(verdict).splitlines()[0])
-            damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damaged
+        if (verdict := connection.execute("PRAGMA integrity_check(1)").fetchone()[0]) != b"ok":
+            raise ValueError(verdict.decode(errors="replace").splitlines()[0])
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA:
             self._disconnect()
             raise DragomanError(f"{self.path} was written by a newer Dragoman: update this one or move the file")
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+        connection.executescript(_MAKE)
+        if spoilt := connection.execute(_SPOILT).fetchone()[0]:
+            raise ValueError(f"{spoilt} rows are not what was written")
         connection.execute("UPDATE entries SET acknowledged = 0 WHERE acknowledged = 1")
         _sync_folder(folder)
         row = connection.execute("SELECT coalesce(max(id), 0), coalesce(sum(size), 0), count(*) FROM entries")
@@ -459,76 +507,142 @@ class Outbox:
                 self._renumbered[entry.id] = self._next_id
                 self._next_id += 1
 
-    def _replace_damaged(self, error: sqlite3.Error) -> None:
-        """Move a damaged file out of the way, begin a new one, and take over what is readable."""
+    def _replace_damaged(self, error: Exception) -> None:
+        """Move a damaged file out of the way, and go on with a new one that has what is readable of it."""
         self._disconnect()
         self._disk_bytes = self._disk_depth = 0
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
         try:
-            self.path.rename(aside)
-            for suffix in ("-wal", "-journal"):
-                log = self.path.with_name(self.path.name + suffix)
-                if log.exists():
-                    log.rename(aside.with_name(aside.name + suffix))
-            readable = _salvage(aside)
-            if readable:
-                self._next_id = max(self._next_id, readable[-1].id + 1)
+            aside, recovered = _replace(self.path)
             self._open()
-        except (OSError, sqlite3.Error) as failure:
+        except (OSError, sqlite3.Error, ValueError) as failure:
             self._disconnect()
-            self.problem = f"{self.path} is damaged and cannot be replaced ({failure}); transcripts wait in memory"
-            _LOG.error("%s", self.problem)
+            self._retry_at = time.monotonic() + RETRIES_LEFT_OUT * RETRY_SECONDS
+            self._note(f"{self.path} is damaged and cannot be replaced ({failure}); transcripts wait in memory")
             return
+        self._retry_at = 0.0
         self.set_aside = aside
-        if readable and self._insert(readable, []):
-            self.recovered += len(readable)
+        self.recovered += recovered
         self._acknowledged.clear()
         self._unwritten.clear()
         _LOG.error(
-            "%s was damaged (%s): set aside as %s, %d messages read back",
-            self.path,
-            error,
-            aside.name,
-            len(readable),
+            "%s was damaged (%s): set aside as %s, %d messages read back", self.path, error, aside.name, recovered
         )
 
     def _disconnect(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error, ValueError):
                 self._connection.close()
         self._connection = None
 
 
-def _salvage(path: Path) -> list[Entry]:
-    """Read the entries of a damaged file up to the first that cannot be read."""
-    entries: list[Entry] = []
-    with (
-        contextlib.suppress(sqlite3.Error, ValueError, TypeError, AttributeError),
-        contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection,
-    ):
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        for row in connection.execute(f"SELECT {_COLUMNS} FROM entries ORDER BY id"):
-            if not entries or row[0] > entries[-1].id:
-                entries.append(_entry(row))
-    return entries
+def _connected(path: Path) -> sqlite3.Connection:
+    """Open a file for this process alone; text comes as bytes, for what is damaged may be no UTF-8."""
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    connection.text_factory = bytes
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    return connection
 
 
-def _entry(row: tuple[int, str, bytes, int, int, str, str]) -> Entry:
+def _fresh(path: Path) -> Path:
+    return path.with_name(path.name + ".fresh")
+
+
+def _replace(path: Path) -> tuple[Path, int]:
+    """Put a new file with all that is readable into a damaged one's place.
+
+    Return where the damaged one is, and how many entries were readable. The new file is complete on the disk before
+    the old one loses its name, and what needs it comes first: unplugged at any moment, `Outbox` finds one of the two.
+    """
+    entries, topics = _salvage(path)
+    fresh = _fresh(path)
+    fresh.unlink(missing_ok=True)
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY, 0o600))
+        with contextlib.closing(_connected(fresh)) as connection:
+            connection.executescript(_MAKE)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_INSERT, [_row(entry) for entry in entries])
+            connection.executemany("INSERT INTO retained VALUES (?)", [(topic,) for topic in topics])
+            connection.execute("COMMIT")
+        _sync_folder(path.parent)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%fZ')}")
+    for suffix in ("-wal", "-journal", ""):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    fresh.rename(path)
+    _sync_folder(path.parent)
+    return aside, len(entries)
+
+
+def _salvage(path: Path) -> tuple[list[Entry], list[str]]:
+    """Read the entries and retained topics of a damaged file that can be read, from the front and from the back."""
+    found: dict[int, Entry] = {}
+    topics: list[str] = []
+    with contextlib.suppress(sqlite3.Error, ValueError), contextlib.closing(_connected(path)) as connection:
+        for order in ("ASC", "DESC"):
+            with contextlib.suppress(sqlite3.Error):
+                for row in connection.execute(f"SELECT {_COLUMNS} FROM entries ORDER BY id {order}"):
+                    with contextlib.suppress(ValueError):
+                        entry = _entry(row)
+                        if entry.id in found and order == "DESC":
+                            break  # the whole middle is known
+                        found.setdefault(entry.id, entry)
+        topics = _retained(connection)
+    return [found[number] for number in sorted(found)], topics
+
+
+def _retained(connection: sqlite3.Connection) -> list[str]:
+    return [topic.decode() for (topic,) in connection.execute("SELECT topic FROM retained ORDER BY topic")]
+
+
+def _row(entry: Entry) -> tuple[int, str, bytes, int, bool, str, str, int]:
+    properties = _dump(entry.properties)
+    return (
+        entry.id, entry.topic, entry.payload, entry.qos, entry.retain, entry.kind.value, properties, entry.size,
+    )  # fmt: skip
+
+
+def _entry(row: tuple[int, bytes, bytes, int, int, bytes, bytes]) -> Entry:
+    """Read a row.
+
+    Raises
+    ------
+    ValueError
+        It is not what was written.
+    """
     number, topic, payload, qos, retain, kind, properties = row
-    return Entry(number, topic, bytes(payload), qos, bool(retain), Kind(kind), json.loads(properties))
+    try:
+        entry = Entry(
+            number, topic.decode(), bytes(payload), qos, bool(retain), Kind(kind.decode()), json.loads(properties)
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"message {number} is not what was written: {error}") from None
+    if (
+        not 0 < number < 1 << 53 or qos not in (1, 2) or not isinstance(entry.properties, dict)
+        or not topic or not {*"#+\0"}.isdisjoint(entry.topic)
+    ):  # fmt: skip
+        raise ValueError(f"message {number} is not what was written")
+    return entry
 
 
-def _dump(properties: Mapping[str, Property]) -> str:
-    return json.dumps(properties, separators=(",", ":"))
+def _dump(value: Mapping[str, Property] | Sequence[str | int]) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
-def _code(error: sqlite3.Error) -> int:
-    """Return SQLite's primary result code of ``error``, 0 where there is none."""
+def _is_damage(error: Exception) -> bool:
+    """Whether an error means that the file is damaged: SQLite's says so, or is no text itself, or a row is none."""
+    return isinstance(error, ValueError) or (isinstance(error, sqlite3.Error) and _code(error) in _DAMAGED)
+
+
+def _code(error: Exception) -> int:
+    """Return SQLite's primary result code of an error, 0 where there is none."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _remedy(error: sqlite3.Error | OSError) -> str:
+def _remedy(error: Exception) -> str:
     """Say what to do about a disk that does not take what is written."""
     if isinstance(error, OSError):
         full, denied = error.errno in (errno.ENOSPC, errno.EDQUOT), error.errno in (errno.EACCES, errno.EPERM)
