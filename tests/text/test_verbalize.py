@@ -86,6 +86,58 @@ CASES = {
 }
 
 
+UNUSUAL = {
+    "en": {
+        "in the 1980s, the 90s and his 20s": "in the nineteen eighties, the nineties and his twenties",
+        "for 30s": "for thirty seconds",
+        "R$ 1.234,56 or €3,50": (
+            "one thousand two hundred thirty-four reais and fifty-six centavos or three euros and fifty cents"
+        ),
+        "10–20 km, 10-20%": "ten to twenty kilometres, ten to twenty percent",  # noqa: RUF001
+        "$5-10, $5-$10": "five to ten dollars, five to ten dollars",
+        "call 555-1234 or (555) 123-4567": (
+            "call five five five, one two three four or five five five, one two three, four five six seven"
+        ),
+        "500-1000 people": "five hundred to one thousand people",
+        "1000000": "one million",
+        "2½ cups, 1 1/2 km, ⅛": "two and one half cups, one and one half kilometres, one eighth",
+        "-$5, $5M": "minus five dollars, five million dollars",
+        "24/7": "twenty-four seven",
+        "C# and #music and #1": "C# and hashtag music and number one",
+        "Louis XIV, World War I, Chapter IV": "Louis the fourteenth, World War one, Chapter four",
+        "I am Vitamin V on CD": "I am Vitamin V on CD",
+    },
+    "pt": {
+        "3.5 e 1,234.56": "três vírgula cinco e mil duzentos e trinta e quatro vírgula cinquenta e seis",
+        "$1,234.56": "mil duzentos e trinta e quatro dólares e cinquenta e seis centavos",
+        "às 10:30:15": "às dez e trinta e quinze segundos",
+        "2½ kg": "dois e meio quilos",
+        "R$ 5 mi": "cinco milhões de reais",
+        "98765-4321": "nove oito sete, seis cinco, quatro três dois um",
+    },
+    "de": {
+        "um 10.30 Uhr": "um zehn Uhr dreißig",
+        "die 1980er und 90er Jahre": "die neunzehnhundertachtziger und neunziger Jahre",
+        "5 Mio. €": "fünf Millionen Euro",
+        "2½ kg": "zweieinhalb Kilogramm",
+        "Ludwig XIV. war": "Ludwig der vierzehnte war",
+    },
+    "fr": {
+        "au XIXe siècle, Louis XIV, François Ier": "au dix-neuvième siècle, Louis quatorze, François premier",
+        "5 M€": "cinq millions d'euros",
+    },
+    "it": {"alle 10.30": "alle dieci e trenta"},
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [(language, written, spoken) for language, cases in UNUSUAL.items() for written, spoken in cases.items()],
+)
+def test_decades_ranges_foreign_figures_and_numerals_are_spoken(language, written, spoken):
+    assert verbalize(written, language) == spoken
+
+
 @pytest.mark.parametrize(
     ("language", "written", "spoken"),
     [(language, written, spoken) for language, cases in CASES.items() for written, spoken in cases.items()],
