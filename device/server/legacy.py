@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -12,18 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from device.config import Profanity
 from device.config.languages import NAMES
-from device.events import (
-    SAMPLE_RATE,
-    Error,
-    Event,
-    Final,
-    Partial,
-    PartialTranslation,
-    Speech,
-    SpeechStarted,
-    Translation,
-    UtteranceEnded,
-)
+from device.events import Final, Partial, Samples, SpeechStarted, UtteranceEnded
 from device.modelstore.catalogue import primary
 from device.server.encoding import Encoder, output_format
 from device.server.errors import HttpError
@@ -31,11 +21,10 @@ from device.server.languages import Languages, default_locale
 from device.server.options import Query, query_of
 from device.server.replies import ticks
 from device.server.service import Conversation, Service
-from device.server.sockets import UNSUPPORTED, RefusedSocketError, Socket
+from device.server.sockets import LAST_WORDS, UNSUPPORTED, RefusedSocketError, Socket, StoppingError
 from device.server.speech_rest import with_sizes
+from device.server.utterances import Utterance, Utterances
 from device.server.wave import AudioFormatError, WaveStream
-
-log = logging.getLogger(__name__)
 
 FEATURES = frozenset({"partial", "texttospeech", "timinginfo"})
 FORMATS = {"audio/wav": "riff-16khz-16bit-mono-pcm", "audio/mp3": "audio-24khz-48kbitrate-mono-mp3"}
@@ -95,16 +84,6 @@ def _profanity(action: str, marker: str) -> Profanity:
     return Profanity.TAGGED if chosen is Profanity.MASKED and marker.lower() == "tag" else chosen
 
 
-@dataclass(slots=True)
-class _Utterance:
-    number: int
-    revision: int = 0
-    partial: Partial | None = None
-    final: Final | None = None
-    translation: str = ""
-    speech: list[Speech] = field(default_factory=list)
-
-
 class LegacySocket:
     """Serves one connection, which is one conversation."""
 
@@ -112,8 +91,7 @@ class LegacySocket:
         self._service, self._socket = service, socket
         self._options = LegacyOptions.of(service.languages, query)
         self._audio = WaveStream()
-        self._utterances: dict[str, _Utterance] = {}
-        self._count = 0
+        self._utterances = Utterances(self, [self._options.target])
 
     async def run(self) -> None:
         """Serve until the client goes."""
@@ -122,18 +100,26 @@ class LegacySocket:
             options.source, (options.target,), speak=options.target if options.voice else None, voice=options.voice,
             partials=options.partials, profanity=options.profanity,
         )  # fmt: skip
-        conversation = Conversation(self._service, settings, self._happened)
+        conversation = Conversation(self._service, settings, self._utterances.take)
         try:
             await conversation.open()
-            async for message in self._socket.messages():
-                if isinstance(message, str):
-                    raise RefusedSocketError(UNSUPPORTED, "send audio in binary messages")
-                await conversation.feed(self._hear(message))
-                longest = self._service.settings.server.longest_audio
-                if conversation.heard > longest:
-                    raise RefusedSocketError(1000, f"a session may last {longest:g} s")
+            await self._hear_all(conversation)
+        except StoppingError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await conversation.finish()
+            raise
         finally:
             conversation.abandon()
+
+    async def _hear_all(self, conversation: Conversation) -> None:
+        longest = self._service.settings.server.longest_audio
+        async for message in self._socket.messages():
+            if isinstance(message, str):
+                raise RefusedSocketError(UNSUPPORTED, "send audio in binary messages")
+            await conversation.feed(self._hear(message))
+            if conversation.heard > longest:
+                raise RefusedSocketError(1000, f"a session may last {longest:g} s")
 
     @property
     def served(self) -> dict[str, str]:
@@ -141,67 +127,47 @@ class LegacySocket:
         options = self._options
         return {"locale": options.source, "target": options.target}
 
-    def _hear(self, message: bytes) -> Any:
+    def _hear(self, message: bytes) -> Samples:
         try:
-            samples = self._audio.feed(message)
+            return self._audio.feed(message)
         except AudioFormatError as error:
             raise RefusedSocketError(UNSUPPORTED, str(error)) from None
-        if self._audio.empty and message and not message.startswith(b"RIFF"[: len(message)]):
-            raise RefusedSocketError(UNSUPPORTED, "audio begins with a WAVE header")
-        return samples
 
-    def _happened(self, event: Event) -> None:
-        if isinstance(event, SpeechStarted):
-            self._count += 1
-            self._utterances[event.utterance] = _Utterance(self._count)
-            return
-        said = self._utterances.get(getattr(event, "utterance", None) or "")
-        if said is None:
-            return
-        match event:
-            case Partial():
-                said.partial = event
-            case PartialTranslation() if said.partial is not None:
-                self._show(said, said.partial, event)
-            case Final():
-                said.final = event
-            case Translation():
-                said.translation = event.text
-                self._answer(said)
-            case Speech():
-                said.speech.append(event)
-            case Error():
-                log.warning("%s", event.text)
-            case UtteranceEnded():
-                del self._utterances[event.utterance]
-                self._speak(said)
+    # What is known of utterances
 
-    def _show(self, said: _Utterance, partial: Partial, translation: PartialTranslation) -> None:
-        said.revision += 1
-        self._send(
-            "partial", f"{said.number}.{said.revision}", partial.text, translation.text, partial.start, partial.end,
-            key=said.number,
-        )  # fmt: skip
+    def began(self, said: Utterance, event: SpeechStarted) -> None:
+        """Say nothing: the interface has no words for it."""
 
-    def _answer(self, said: _Utterance) -> None:
-        if said.final is not None:
-            self._socket.drop(said.number)
-            final = said.final
-            self._send("final", str(said.number), final.text, said.translation, final.start, final.end)
+    def guessed(self, said: Utterance, partial: Partial) -> None:
+        """Send what was understood so far."""
+        number, translation = f"{said.number}.{partial.revision}", said.guesses[self._options.target]
+        self._send("partial", number, partial, translation, key=said.number)
 
-    def _send(
-        self, kind: str, number: str, heard: str, translation: str, start: float, end: float, key: object = None
-    ) -> None:
-        body: dict[str, Any] = {"type": kind, "id": number, "recognition": heard, "translation": translation}
+    def failed(self, said: Utterance) -> None:
+        """Say nothing: the interface has no words for it."""
+
+    def answer(self, said: Utterance, final: Final) -> None:
+        """Send what was said; its translation is empty where that failed."""
+        self._socket.drop(said.number)
+        self._send("final", str(said.number), final, said.translations.get(self._options.target, ""))
+
+    def _send(self, kind: str, number: str, heard: Partial | Final, translation: str, key: object = None) -> None:
+        body: dict[str, Any] = {"type": kind, "id": number, "recognition": heard.text, "translation": translation}
         if self._options.timing:
+            assert self._audio.format is not None
+            rate, frame = self._audio.format.rate, self._audio.format.frame
             body |= {
-                "audioStreamPosition": round(start * SAMPLE_RATE) * 2,
-                "audioSizeBytes": round((end - start) * SAMPLE_RATE) * 2,
-                "audioTimeOffset": ticks(start), "audioTimeSize": ticks(end - start),
+                "audioStreamPosition": round(heard.start * rate) * frame,
+                "audioSizeBytes": round((heard.end - heard.start) * rate) * frame,
+                "audioTimeOffset": ticks(heard.start), "audioTimeSize": ticks(heard.end - heard.start),
             }  # fmt: skip
         self._socket.put(json.dumps(body, ensure_ascii=False), key)
 
-    def _speak(self, said: _Utterance) -> None:
+    def speak(self, said: Utterance) -> None:
+        """Wait: what is spoken of one utterance leaves as one message."""
+
+    def ended(self, said: Utterance, event: UtteranceEnded) -> None:  # noqa: ARG002
+        """Send what was spoken."""
         if not said.speech:
             return
         wanted = output_format(self._options.format)

@@ -13,14 +13,11 @@ from device.errors import DragomanError
 from device.server.frames import Frame, FrameError, write_binary, write_text
 from device.server.options import Query, turn_options
 from device.server.service import Service
-from device.server.sockets import Socket, StoppingError
+from device.server.sockets import LAST_WORDS, Socket, StoppingError
 from device.server.turn import Turn
 
 log = logging.getLogger(__name__)
 
-
-LAST_WORDS = 3.0
-"""Seconds in which a turn may still be answered when the server stops."""
 LONGEST_ID = 128
 MOST_FINISHED = 64
 """Turns whose late audio is known not to begin a new one."""

@@ -23,6 +23,8 @@ NORMAL, UNSUPPORTED, INVALID, POLICY, INTERNAL = 1000, 1003, 1007, 1008, 1011
 """Close codes (RFC 6455, 7.4.1). The SDKs give up at once on 1003 and 1007, and try again on 1011."""
 PATIENCE = 5.0
 """Seconds for the last messages to leave."""
+LAST_WORDS = 3.0
+"""Seconds in which what was said may still be answered when the server stops."""
 LONGEST_REASON = 120
 """Bytes that fit into a close frame, with some to spare."""
 

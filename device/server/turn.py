@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from device.errors import DragomanError
-from device.events import (
-    Error,
-    Event,
-    Final,
-    Partial,
-    PartialTranslation,
-    Speech,
-    SpeechStarted,
-    Translation,
-    UtteranceEnded,
-)
+from device.events import Event, Final, Partial, SpeechStarted, UtteranceEnded
 from device.server import replies
 from device.server.identification import Begin, Finish, Identified, LanguageSplitter, Step
 from device.server.options import Mode, TurnOptions
@@ -25,9 +13,8 @@ from device.server.refusals import refuse_what_is_missing
 from device.server.replies import Reply
 from device.server.service import Conversation, Service
 from device.server.spoken import SpokenTranslation
+from device.server.utterances import Utterance, Utterances
 from device.server.wave import WaveStream
-
-log = logging.getLogger(__name__)
 
 INITIAL_SILENCE = 5.0
 """Seconds without speech after which an interactive turn gives up."""
@@ -42,21 +29,6 @@ class State(Enum):
     ENDING = auto()
     """No more audio is heard; what was said is still being answered."""
     OVER = auto()
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What is known of one utterance."""
-
-    base: float
-    identified: Identified | None
-    final: Final | None = None
-    translations: dict[str, str] = field(default_factory=dict)
-    failure: str = ""
-    partial: Partial | None = None
-    guesses: dict[str, str] = field(default_factory=dict)
-    speech: list[Speech] = field(default_factory=list)
-    answered: bool = False
 
 
 class Turn:
@@ -82,7 +54,7 @@ class Turn:
         self._splitter: LanguageSplitter | None = None
         self._targets: dict[str, str] = {}
         self._spoken: SpokenTranslation | None = None
-        self._utterances: dict[str, _Heard] = {}
+        self._utterances = Utterances(self)
         self._heard = 0.0
         self._silent_from = 0.0
         self._speaking = False
@@ -128,6 +100,7 @@ class Turn:
         for source in sources:
             for target in options.targets:
                 self._targets.setdefault(target, languages.target(source, target))
+        self._utterances = Utterances(self, self._targets.values())
         self._voice = voice
         if self._splitter is None:
             self._conversation = await self._begin(sources[0], 0.0, None)
@@ -251,103 +224,62 @@ class Turn:
         else:
             self._reply("speech.phrase", body)
 
-    # What the interpreter says
-
     def _happened(self, event: Event, base: float, identified: Identified | None) -> None:
-        if self._state is State.OVER or self.complete:
-            return
-        if isinstance(event, SpeechStarted):
-            self._speaking = True
-            self._utterances[event.utterance] = _Heard(base, identified)
-            self._reply("speech.startDetected", {"Offset": replies.ticks(base + event.start)})
-            return
-        heard = self._utterances.get(getattr(event, "utterance", None) or "")
-        if heard is not None:
-            self._advance(heard, event)
-        elif isinstance(event, Error):
-            log.warning("a conversation is served late: %s", event.text)
+        if self._state is not State.OVER and not self.complete:
+            self._utterances.take(event, base, identified)
 
-    def _advance(self, heard: _Heard, event: Event) -> None:
-        """Account what is new about an utterance, and say what can be said of it."""
-        match event:
-            case Partial():
-                heard.partial = event
-                heard.guesses.clear()
-                if not self._targets:
-                    self._reply("speech.hypothesis", self._hypothesis(heard, event), key=f"partial {event.utterance}")
-            case PartialTranslation():
-                self._guess(heard, event)
-            case Final():
-                heard.final = event
-            case Translation():
-                heard.translations[event.language] = event.text
-            case Speech():
-                heard.speech.append(event)
-            case Error():
-                self._failed(heard, event)
-            case UtteranceEnded():
-                self._ended(heard, event)
-        self._answer_if_whole(heard)
-        self._speak(heard)
+    # What is known of utterances
 
-    def _failed(self, heard: _Heard, event: Error) -> None:
-        heard.failure = event.text
-        log.warning("%s", event.text)
-        if heard.final is None:
-            self._reply("speech.phrase", replies.status("Error", heard.base, self._heard))
+    def began(self, said: Utterance, event: SpeechStarted) -> None:
+        """Say that somebody begins to talk."""
+        self._speaking = True
+        self._reply("speech.startDetected", {"Offset": replies.ticks(said.base + event.start)})
 
-    def _hypothesis(self, heard: _Heard, partial: Partial) -> dict[str, object]:
-        language = heard.identified.locale if heard.identified else None
-        return replies.hypothesis(
-            partial.utterance, partial.text, heard.base + partial.start, heard.base + partial.end, language
+    def guessed(self, said: Utterance, partial: Partial) -> None:
+        """Send what was understood so far."""
+        language = said.identified.locale if said.identified else None
+        path, body = (
+            "speech.hypothesis",
+            replies.hypothesis(
+                partial.utterance, partial.text, said.base + partial.start, said.base + partial.end, language
+            ),
         )
-
-    def _guess(self, heard: _Heard, event: PartialTranslation) -> None:
-        heard.guesses[event.language] = event.text
-        if heard.partial is None or event.revision != heard.partial.revision:
-            return
-        if len(heard.guesses) < len(set(self._targets.values())):
-            return
-        texts = {asked: heard.guesses[tag] for asked, tag in self._targets.items()}
-        speech = self._hypothesis(heard, heard.partial)
-        path, body = replies.translated(speech, texts, "", v2=self._v2, partial=True)
-        self._reply(path, body, key=f"partial {event.utterance}")
-
-    def _answer_if_whole(self, heard: _Heard) -> None:
-        if set(self._targets.values()) <= set(heard.translations):
-            self._answer(heard)
-
-    def _answer(self, heard: _Heard) -> None:
-        if heard.answered or heard.final is None:
-            return
-        heard.answered = True
-        self._phrases += 1
-        identified = heard.identified
-        language = (identified.locale, identified.confidence) if identified else None
-        body = replies.phrase(heard.final, heard.base, self._options, language)
-        path = "speech.phrase"
         if self._targets:
-            texts = {a: heard.translations[t] for a, t in self._targets.items() if t in heard.translations}
-            path, body = replies.translated(body, texts, heard.failure, v2=self._v2, partial=False)
-        self._reply(path, body, final=heard.final.utterance)
+            texts = {asked: said.guesses[tag] for asked, tag in self._targets.items()}
+            path, body = replies.translated(body, texts, "", v2=self._v2, partial=True)
+        self._reply(path, body, key=f"partial {partial.utterance}")
 
-    def _speak(self, heard: _Heard) -> None:
-        """Send what is spoken, but never before the text."""
-        if heard.answered and self._spoken is not None:
-            for speech in heard.speech:
+    def failed(self, said: Utterance) -> None:
+        """Say that something was not understood."""
+        if said.final is None:
+            self._reply("speech.phrase", replies.status("Error", said.base, self._heard))
+
+    def answer(self, said: Utterance, final: Final) -> None:
+        """Send what was said."""
+        self._phrases += 1
+        identified = said.identified
+        language = (identified.locale, identified.confidence) if identified else None
+        path, body = "speech.phrase", replies.phrase(final, said.base, self._options, language)
+        if self._targets:
+            texts = {a: said.translations[t] for a, t in self._targets.items() if t in said.translations}
+            path, body = replies.translated(body, texts, said.failure, v2=self._v2, partial=False)
+        self._reply(path, body, final=final.utterance)
+
+    def speak(self, said: Utterance) -> None:
+        """Send what is spoken."""
+        if self._spoken is not None:
+            for speech in said.speech:
                 self._spoken.send(speech)
-            heard.speech.clear()
+        said.speech.clear()
 
-    def _ended(self, heard: _Heard, event: UtteranceEnded) -> None:
+    def ended(self, said: Utterance, event: UtteranceEnded) -> None:
+        """Note the end of an utterance, which is that of an interactive turn."""
         self._speaking = False
         self._silent_from = self._heard
-        del self._utterances[event.utterance]
         if not event.has_text:
             self._noises += 1
             return
-        self._answer(heard)
-        self._speak(heard)
         if self._spoken is not None:
-            self._spoken.end(heard.failure)
+            self._spoken.end(said.failure)
         if self._options.mode is Mode.INTERACTIVE:
             self.complete = True

@@ -115,8 +115,10 @@ class WaveStream:
             self._head += data
             parsed = _parse_header(self._head)
             if parsed is None:
-                if self._headerless is None or not self._head or b"RIFF".startswith(self._head[:4]):
+                if not self._head or b"RIFF".startswith(self._head[:4]):
                     return np.zeros(0, np.float32)
+                if self._headerless is None:
+                    raise AudioFormatError("audio begins with a WAVE header")
                 parsed = self._headerless, 0
             self.format, start = parsed
             data, self._head = self._head[start:], b""

@@ -99,3 +99,11 @@ def test_any_header_is_understood_or_refused(data):
 def test_a_header_without_end_is_not_kept():
     with pytest.raises(AudioFormatError):
         heard(b"RIFF\0\0\0\0WAVE" + b"junk\x10\0\0\0" * 10_000)
+
+
+@pytest.mark.parametrize("size", [1, 7, 3200])
+def test_what_has_no_header_is_refused_and_not_kept(size):
+    stream = WaveStream()
+    stream.feed(b"RIF"[:size])
+    with pytest.raises(AudioFormatError, match="begins with a WAVE header"):
+        stream.feed(bytes(size))
