@@ -23,6 +23,7 @@ CURRENT = Path("/opt/dragoman/current/code")
 LINKS = {
     "usr/bin/dragoman": "bin/dragoman",
     "usr/bin/dragoman-configure-board": "bin/configure-board",
+    "usr/bin/dragoman-kiosk": "bin/kiosk",
     "usr/lib/dragoman/back-off": "systemd/back-off",
 }
 """What is found under a fixed name, and is that of the version that runs."""
@@ -43,7 +44,7 @@ DEPENDS = (
 )
 """What the interpreter, its library and PyAudio are linked with, under names that later releases still provide."""
 RECOMMENDS = ("ca-certificates", "alsa-utils")
-SUGGESTS = ("mosquitto", "libasound2-plugins", "fonts-dejavu-core", "fonts-noto-cjk", "minisign")
+SUGGESTS = ("mosquitto", "libasound2-plugins", "fonts-dejavu-core", "fonts-noto-cjk", "minisign", "cage", "seatd", "chromium")
 CONTROL = """\
 Package: dragoman
 Version: {version}

@@ -125,7 +125,7 @@ def _packages(machine: str, target: Path) -> None:
 def _own(tree: Path) -> None:
     """Add what is no Python package: the commands and the units."""
     (tree / "bin").mkdir(exist_ok=True)
-    for name in ("dragoman", "configure-board"):
+    for name in ("dragoman", "configure-board", "kiosk"):
         shutil.copy(FILES / name, tree / "bin" / name)
     (tree / "tools").mkdir()
     shutil.copy(ROOT / "tools" / "configure_board.py", tree / "tools")
