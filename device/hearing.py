@@ -55,7 +55,7 @@ class Hearing:
         self._frames = 0
         self._rest = np.zeros(0, np.float32)
         self._heard_early = 0
-        self._ring: deque[tuple[Samples, bool]] = deque(maxlen=round(REMEMBERED * SAMPLE_RATE / FRAME))
+        self._ring: deque[tuple[Samples, float]] = deque(maxlen=round(REMEMBERED * SAMPLE_RATE / FRAME))
         self._padding = round(settings.padding * SAMPLE_RATE / FRAME)
         self._active = False
         self._open: Utterance | None = None
@@ -71,7 +71,7 @@ class Hearing:
         self._ring.clear()
         self._endpointer.reset(self._frames - len(early))
         for frame, _ in early:
-            self._follow(frame, self._is_speech(frame))
+            self._follow(frame, self._speech(frame))
 
     def end(self) -> None:
         """Listen no longer; what is being said is complete."""
@@ -113,31 +113,31 @@ class Hearing:
         """What tells speech in the frames that are cut; ``None`` while nobody listens to them."""
         return self._vad if self._active else None
 
-    def hear(self, frame: Samples, voiced: bool) -> None:
-        """Take one frame, and whether speech is going on in it."""
+    def hear(self, frame: Samples, speech: float) -> None:
+        """Take one frame, and how likely it is speech; 0 where none is going on."""
         self._frames += 1
         if self._active:
-            self._follow(frame, voiced)
+            self._follow(frame, speech)
         else:
-            self._ring.append((frame.copy(), False))
+            self._ring.append((frame.copy(), 0.0))
 
     def _frame(self, frame: Samples) -> None:
-        self.hear(frame, self._active and self._is_speech(frame))
+        self.hear(frame, self._speech(frame) if self._active else 0.0)
 
-    def _is_speech(self, frame: Samples) -> bool:
+    def _speech(self, frame: Samples) -> float:
         with self._meter.stage("vad") as call:
             call.audio = FRAME / SAMPLE_RATE
-            return self._vad.is_speech(frame)
+            return self._vad.probability if self._vad.is_speech(frame) else 0.0
 
-    def _follow(self, frame: Samples, voiced: bool) -> None:
-        change = self._endpointer.step(voiced)
+    def _follow(self, frame: Samples, speech: float) -> None:
+        change = self._endpointer.step(speech > 0)
         utterance = self._open
         if utterance is None:
-            self._ring.append((frame.copy(), voiced))
+            self._ring.append((frame.copy(), speech))
             if change is Change.BEGAN:
                 self._begin()
         else:
-            utterance.append(frame, voiced)
+            utterance.append(frame, speech)
             if change is Change.PAUSED:
                 self._listener.paused(utterance)
             if change is Change.ENDED:
@@ -145,7 +145,7 @@ class Hearing:
             elif utterance.full:
                 self._cut(utterance)
         if (utterance := self._open) is not None:
-            if voiced:
+            if speech:
                 utterance.speech_end = self._endpointer.end * FRAME
                 if self.azimuth is not None:
                     utterance.azimuths.append(self.azimuth)
@@ -159,11 +159,11 @@ class Hearing:
         self._ring.clear()
         self._open_utterance(frames, end - len(frames), self._endpointer.start)
 
-    def _open_utterance(self, frames: Sequence[tuple[Samples, bool]], first: int, speech: int) -> None:
-        """Open an utterance whose first frame has number ``first`` and whose speech begins in frame ``speech``."""
-        utterance = self._listener.began(first * FRAME, speech * FRAME)
-        for frame, voiced in frames:
-            utterance.append(frame, voiced)
+    def _open_utterance(self, frames: Sequence[tuple[Samples, float]], first: int, start: int) -> None:
+        """Open an utterance whose first frame has number ``first`` and whose speech begins in frame ``start``."""
+        utterance = self._listener.began(first * FRAME, start * FRAME)
+        for frame, speech in frames:
+            utterance.append(frame, speech)
         utterance.speech_end = utterance.start + utterance.length
         self._open = utterance
 
@@ -190,13 +190,13 @@ class Hearing:
         self._listener.ended(utterance)
 
 
-def are_speech(hearings: Sequence[Hearing], frames: Sequence[Sequence[Samples]], meter: Meter) -> list[list[bool]]:
-    """Whether speech is going on in the frames that each of ``hearings`` has cut.
+def speech_in(hearings: Sequence[Hearing], frames: Sequence[Sequence[Samples]], meter: Meter) -> list[list[float]]:
+    """How likely the frames that each of ``hearings`` has cut are speech; 0 where none is going on.
 
     The model is asked for the first frames of all, then for their second ones: that takes half the time of asking for
     one frame after the other.
     """
-    answers = [[False] * len(each) for each in frames]
+    answers = [[0.0] * len(each) for each in frames]
     together: defaultdict[VoiceActivityModel, list[int]] = defaultdict(list)
     for number, hearing in enumerate(hearings):
         if hearing.vad is not None:
@@ -207,6 +207,7 @@ def are_speech(hearings: Sequence[Hearing], frames: Sequence[Sequence[Samples]],
             with meter.stage("vad") as call:
                 call.audio = len(asked) * FRAME / SAMPLE_RATE
                 found = model.are_speech([hearings[n].vad for n in asked], [frames[n][step] for n in asked])
-            for number, voiced in zip(asked, found, strict=True):
-                answers[number][step] = voiced
+            for number, going_on in zip(asked, found, strict=True):
+                vad = hearings[number].vad
+                answers[number][step] = vad.probability if going_on and vad is not None else 0.0
     return answers

@@ -39,7 +39,7 @@ from device.events import (
     Translation,
     UtteranceEnded,
 )
-from device.hearing import Hearing, are_speech
+from device.hearing import Hearing, speech_in
 from device.recognizing import Recognizing
 from device.speaking import Speaking
 from device.text.clauses import split_clauses
@@ -147,12 +147,12 @@ class Interpreter:
             with interpreter._lock:
                 interpreter._start_clock(samples)
                 frames.append(interpreter._hearing.cut(samples))
-        decisions = are_speech([each._hearing for each in fed], frames, next(iter(fed))._meter)
+        heard = speech_in([each._hearing for each in fed], frames, next(iter(fed))._meter)
         failed: dict[Interpreter, Exception] = {}
-        for interpreter, cut, voiced in zip(fed, frames, decisions, strict=True):
+        for interpreter, cut, likely in zip(fed, frames, heard, strict=True):
             try:
                 with interpreter._lock:
-                    for frame, speech in zip(cut, voiced, strict=True):
+                    for frame, speech in zip(cut, likely, strict=True):
                         interpreter._hearing.hear(frame, speech)
             except Exception as error:
                 log.exception("hearing failed")
@@ -433,7 +433,9 @@ class Interpreter:
             shown = self._text.shown(translated.text, translator.target)
         except Exception as error:
             log.exception("translation failed")
-            self._post_error(utterance, "translation", f"translation into {translator.target}", translator.target, error)
+            self._post_error(
+                utterance, "translation", f"translation into {translator.target}", translator.target, error
+            )
             return None
         self._post(
             utterance,

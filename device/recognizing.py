@@ -50,7 +50,7 @@ class Recognizing:
         with self._meter.stage("asr") as call:
             call.audio = length / SAMPLE_RATE
             recognition = utterance.session.recognize(audio, final=final)
-        if recognition.text and plausible(recognition, audio, utterance.voiced(length)):
+        if recognition.text and plausible(recognition, audio, utterance.speech(length)):
             return recognition
         return dataclasses.replace(recognition, text="", words=())
 

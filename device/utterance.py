@@ -7,11 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from device.engines.protocols import Recognition, RecognitionSession
 from device.engines.scheduler import Priority
 from device.events import SAMPLE_RATE, Event, Samples
+from device.speakers import Piece, Voice
 from device.text.steady import SteadyText
 
 FRAME = 512
@@ -95,22 +95,28 @@ class Utterance:
     posted: deque[Event] = field(default_factory=deque)
     azimuths: list[float] = field(default_factory=list)
     """Where the speech came from, in degrees, as often as it was measured."""
+    told_apart: tuple[int, list[Piece]] | None = None
+    """Who says what in so many samples, once it was looked for."""
+    voice: Voice | None = None
+    """Whose voice it is, where people are told apart."""
+    speaker: int | None = None
+    """The number of whoever talks; told when the final is."""
     sequence: int = 0
     outstanding: int = 0
     """Parts of the answer (translations, speech) that are still being made."""
     length: int = 0
     _samples: Samples = field(init=False, repr=False)
-    _voiced: NDArray[np.bool_] = field(init=False, repr=False)
+    _speech: Samples = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         frames = -(-self.capacity // FRAME)
         self._samples = np.zeros(frames * FRAME, np.float32)
-        self._voiced = np.zeros(frames, np.bool_)
+        self._speech = np.zeros(frames, np.float32)
 
-    def append(self, frame: Samples, voiced: bool) -> None:
-        """Add one frame; there must be room."""
+    def append(self, frame: Samples, speech: float) -> None:
+        """Add one frame, and how likely it is speech; there must be room."""
         self._samples[self.length : self.length + FRAME] = frame
-        self._voiced[self.length // FRAME] = voiced
+        self._speech[self.length // FRAME] = speech
         self.length += FRAME
 
     @property
@@ -122,16 +128,28 @@ class Utterance:
         """Return the first ``length`` samples: a view whose contents never change again."""
         return self._samples[:length]
 
-    def voiced(self, length: int) -> NDArray[np.bool_]:
-        """Return the voice-activity decisions of the frames in the first ``length`` samples."""
-        return self._voiced[: length // FRAME]
+    def speech(self, length: int) -> Samples:
+        """Return how likely each frame in the first ``length`` samples is speech; 0 where none was going on."""
+        return self._speech[: length // FRAME]
 
-    def tail(self, first: int) -> list[tuple[Samples, bool]]:
-        """Return copies of the frames from sample ``first`` of this utterance on."""
+    def tail(self, first: int) -> list[tuple[Samples, float]]:
+        """Return copies of the frames from sample ``first`` of this utterance on, and how likely they are speech."""
         return [
-            (self._samples[i : i + FRAME].copy(), bool(self._voiced[i // FRAME]))
+            (self._samples[i : i + FRAME].copy(), float(self._speech[i // FRAME]))
             for i in range(first, self.length, FRAME)
         ]
+
+    def part(self, utterance: str, session: RecognitionSession, first: int, last: int) -> Utterance:
+        """Return the samples from ``first`` up to ``last`` as a complete utterance; both are whole frames."""
+        part = Utterance(
+            id=utterance, direction=self.direction, session=session, start=self.start + first,
+            speech_start=max(self.speech_start, self.start + first), capacity=last - first,
+            speech_end=min(self.speech_end, self.start + last), closed=True, noticed=self.noticed,
+            identified=self.identified, azimuths=self.azimuths,
+        )  # fmt: skip
+        for frame, voiced in self.tail(first)[: (last - first) // FRAME]:
+            part.append(frame, voiced)
+        return part
 
     @property
     def azimuth(self) -> float | None:

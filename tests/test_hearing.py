@@ -51,7 +51,7 @@ def test_a_pause_that_begins_just_when_an_utterance_is_full_is_no_trouble(hearin
     for number in range(2 * full):
         hearing.feed(LOUD if number < full - early else QUIET)
     hearing.end()
-    assert sum(int(u.voiced(u.length).sum()) for u in hearing.notes.complete) == full - early
+    assert sum(int(np.count_nonzero(u.speech(u.length))) for u in hearing.notes.complete) == full - early
     for before, after in zip(hearing.notes.complete, hearing.notes.complete[1:], strict=False):
         assert before.start + before.length <= after.start
 

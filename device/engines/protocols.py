@@ -96,6 +96,33 @@ class LanguageIdentifier(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceTurn:
+    """A stretch of time in which one person talks, in seconds; ``voice`` counts people within one call only."""
+
+    start: float
+    end: float
+    voice: int
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """A loaded model that tells who talks when in a few seconds of sound."""
+
+    def turns(self, samples: Samples) -> list[VoiceTurn]:
+        """Return the turns in the order in which they begin; two may overlap."""
+        ...
+
+
+@runtime_checkable
+class Voiceprints(Protocol):
+    """A loaded model that tells people by their voices."""
+
+    def voiceprint(self, samples: Samples) -> Samples | None:
+        """Return a vector of length 1, alike for the same person; nothing where there is too little to tell by."""
+        ...
+
+
 @runtime_checkable
 class Punctuator(Protocol):
     """A loaded model that writes what a recogniser without capitals and marks has heard."""
@@ -211,6 +238,11 @@ class VoiceActivity(Protocol):
 
     frame: int
     """Samples in a frame (512: 32 ms)."""
+
+    @property
+    def probability(self) -> float:
+        """How likely there is speech in the frame that was heard last, from 0 to 1."""
+        ...
 
     def is_speech(self, frame: Samples) -> bool:
         """Whether speech is going on in this frame; frames are passed in order."""

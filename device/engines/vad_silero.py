@@ -107,6 +107,7 @@ class SileroVad:
         self.context: Samples = np.zeros(self.model.context, np.float32)
         self.states = self.model.fresh_states()
         self._above = self._speech = False
+        self.probability = 0.0
 
     def is_speech(self, frame: Samples) -> bool:
         """Whether speech is going on in this frame of 512 samples.
@@ -120,6 +121,7 @@ class SileroVad:
 
     def decide(self, probability: float) -> bool:
         """Account the probability of the next frame; return whether speech is going on."""
+        self.probability = probability
         if probability > self._threshold:
             self._speech = self._speech or self._above
             self._above = True

@@ -34,10 +34,17 @@ def vowel(seconds: float, level: float = 0.2, decay: float = 0.06) -> Samples:
     return (level * tone * envelope).astype(np.float32)
 
 
-def judged(text: str, samples: Samples, first: float, last: float, confidence: float | None = None) -> bool:
-    voiced = np.zeros(len(samples) // 512, np.bool_)
-    voiced[round(first / 0.032) : round(last / 0.032)] = True
-    return plausible(Recognition(text, "en", confidence), samples, voiced)
+def judged(
+    text: str,
+    samples: Samples,
+    first: float,
+    last: float,
+    confidence: float | None = None,
+    speech: float | Samples = 1.0,
+) -> bool:
+    likely = np.zeros(len(samples) // 512, np.float32)
+    likely[round(first / 0.032) : round(last / 0.032)] = speech
+    return plausible(Recognition(text, "en", confidence), samples, likely)
 
 
 WORD = between_silence(vowel(0.45))
@@ -71,6 +78,14 @@ def test_doubt_of_the_recogniser_counts_for_short_sounds_only() -> None:
     assert judged("It was the best of times.", between_silence(vowel(2.0)), 1.0, 3.0, confidence=0.2)
 
 
+def test_sound_that_is_never_surely_speech_is_not_believed() -> None:
+    samples = between_silence(vowel(4.0))
+    assert not judged("Never was that said.", samples, 1.0, 4.968, speech=0.8)
+    noisy = np.full(124, 0.6, np.float32)
+    noisy[::6] = 0.95
+    assert judged("I was heard in between.", samples, 1.0, 4.968, speech=noisy)
+
+
 @pytest.mark.parametrize("text", ["", "  ", "♪ ♪", "...", "-"])
 def test_text_without_letters_is_no_text(text: str) -> None:
     assert not judged(text, WORD, 1.0, 3.0)
@@ -92,7 +107,7 @@ def test_caption_under_music_is_not_believed_but_a_speaker_may_say_it() -> None:
 
 @pytest.mark.parametrize("length", [0, 100, 512, 1024])
 def test_few_samples_are_no_trouble(length: int) -> None:
-    assert not plausible(Recognition("Yes.", "en"), np.ones(length, np.float32), np.ones(length // 512, np.bool_))
+    assert not plausible(Recognition("Yes.", "en"), np.ones(length, np.float32), np.ones(length // 512, np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -111,18 +126,18 @@ def ear(model_dir: Callable[[str], Path]) -> Ear:
         vad.reset()
         endpointer = Endpointer(0.032, settings.min_speech, settings.silence, 0.16)
         frames = [samples[i : i + 512] for i in range(0, len(samples) - 511, 512)]
-        voiced, texts, first = [], [], None
+        speech, texts, first = [], [], None
         for number, frame in enumerate([*frames, None]):
             change = Change.NONE
             if frame is not None:
-                voiced.append(vad.is_speech(frame))
-                change = endpointer.step(voiced[-1])
+                speech.append(vad.probability if vad.is_speech(frame) else 0.0)
+                change = endpointer.step(speech[-1] > 0)
             if change is Change.BEGAN:
                 first = max(0, endpointer.start - round(settings.padding / 0.032))
             if first is not None and (change is Change.PAUSED or frame is None):
                 heard = samples[first * 512 : number * 512 + 512]
                 result = recognizer.session("en").recognize(heard, final=True)
-                if plausible(result, heard, np.array(voiced[first : number + 1])):
+                if plausible(result, heard, np.array(speech[first : number + 1], np.float32)):
                     texts.append(result.text)
             if change is Change.ENDED:
                 first = None
@@ -149,6 +164,19 @@ def cough(seed: int) -> Samples:
             burst += 0.1 * hum * np.exp(-(((time - 0.18) / 0.06) ** 2))
         parts += [(rng.uniform(0.2, 0.8) * burst).astype(np.float32), noise(rng.uniform(0.05, 0.3), 1e-4, seed)]
     return np.concatenate([*parts, noise(1.0, 1e-4, seed)]).astype(np.float32)
+
+
+def buzz(seed: int) -> Samples:
+    """A square wave whose loudness rises and falls as often as syllables do, in noise."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(8 * SAMPLE_RATE) / SAMPLE_RATE
+    swell = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(3, 5) * time)
+    return (0.2 * np.sign(np.sin(2 * np.pi * 120 * time)) * swell).astype(np.float32) + noise(8.0, 0.02, seed)
+
+
+@pytest.mark.models
+def test_a_buzz_that_swells_like_syllables_gives_no_text(ear: Ear) -> None:
+    assert [text for seed in range(6) for text in ear(buzz(seed))] == []
 
 
 @pytest.mark.models

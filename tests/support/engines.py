@@ -42,6 +42,7 @@ class ToneVadModel:
 
 class ToneVad:
     frame = 512
+    probability = 1.0
     model = ToneVadModel()
 
     def is_speech(self, frame):
