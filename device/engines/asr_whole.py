@@ -25,6 +25,10 @@ _DOUBTED = int(1.6 * SAMPLE_RATE)
 _SILENCE = np.zeros(int(0.3 * SAMPLE_RATE), np.float32)
 _SHORTER = SAMPLE_RATE // 20
 """What is left out at the end when a final text seems to be a loop: loops hang on the exact length."""
+_MOSTLY = 0.5
+_ALIKE = 0.5
+"""A text half of which or more is a loop is invented, for a hum or for many voices at once, if nearly the same sound
+gives a loop of other words. Of what was really repeated two thirds of the letters come again, mostly all."""
 
 
 class WholeSession:
@@ -61,11 +65,15 @@ class WholeSession:
 
     def _doubted(self, looped: Recognition, samples: Samples) -> Recognition:
         """Decode what is nearly the same sound: who really said a thing twice is heard twice every time."""
+        alike = 1.0
         for nearly in (samples[:-_SHORTER], np.concatenate([_SILENCE, samples]), samples[: -2 * _SHORTER]):
             again = self._decode(nearly)
             if again.text and not _goes_round(again.text) and len(again.text) < len(looped.text):
                 return again
-        return looped
+            alike = min(alike, _likeness(looped.text, again.text))
+        repeated = loop_at_end(looped.text, times=3) / len(looped.text.split())
+        invented = repeated >= _MOSTLY and alike < _ALIKE
+        return replace(looped, text="", words=()) if invented else looped
 
     def _pieces(self, samples: Samples) -> Recognition:
         text = ""
@@ -84,12 +92,16 @@ class WholeSession:
         if self._costly or len(samples) > _DOUBTED:
             return None
         again = self._decode(np.concatenate([_SILENCE, samples])).text
-        return SequenceMatcher(None, bare(text), bare(again)).ratio() ** 2
+        return _likeness(text, again) ** 2
 
     def _decode(self, samples: Samples) -> Recognition:
         if len(samples) < SHORTEST:
             return Recognition("", self._language)
         return self.model(samples)
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, bare(one), bare(other), autojunk=False).ratio()
 
 
 def _goes_round(text: str) -> bool:

@@ -27,6 +27,9 @@ def loop_at_end(text: str, *, times: int) -> int:
     words = [re.sub(r"\W", "", word.lower()) for word in text.split()]
     for size in range(1, min(LONGEST_PHRASE, len(words) // 2) + 1):
         run = size
+        # A decoder that is stopped at its limit leaves half a word.
+        if words[-1] and words[-size - 1].startswith(words[-1]):
+            run += 1
         while run < len(words) and words[-run - 1] == words[-run - 1 + size]:
             run += 1
         if run >= size * (times if size <= 2 else 2):

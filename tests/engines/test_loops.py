@@ -12,6 +12,7 @@ from device.engines.loops import loop_at_end, run_at_end, without_loop
         ("one, seven, eight, seven, eight, seven, eight, seven", "one, seven, eight,"),
         ("It was late. It was so cold. It was so cold.", "It was late. It was so cold."),
         ("just like the red, red, red, red", "just like the red,"),
+        ("I'm not a fool, I'm not a fool, I'm not a foo", "I'm not a fool,"),
         ("no no", "no no"),
         ("very very good", "very very good"),
         (
