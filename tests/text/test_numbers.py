@@ -35,6 +35,39 @@ WRITTEN = [
     ("it", "il tre maggio duemilaventi", "il 3 maggio 2020"),
 ]
 
+MEANT = [
+    ("en", "back in the nineteen eighties", "back in the 1980s"),
+    ("en", "call one eight hundred five five five one two three four", "call 1-800-555-1234"),
+    ("en", "a hundred percent sure", "100% sure"),
+    ("en", "a five percent rise and a twenty dollar bill", "a 5% rise and a $20 bill"),
+    ("en", "two or three hundred people", "two or three hundred people"),
+    ("en", "tens of thousands of people", "tens of thousands of people"),
+    ("en", "agent double oh seven", "agent 007"),
+    ("en", "at two oh five p m or at eight oh five", "at 2:05 p.m. or at 8:05"),
+    ("en", "twelve pounds of sugar, he weighs two hundred pounds", "12 pounds of sugar, he weighs 200 pounds"),
+    ("en", "a debt of two hundred pounds", "a debt of £200"),
+    ("en", "a thirty second break on the thirty second day", "a 30-second break on the 32nd day"),
+    ("en", "open twenty four seven since nine eleven", "open 24/7 since 9/11"),
+    ("en", "minus twenty degrees celsius", "-20 °C"),
+    ("pt", "uma hora e meia", "uma hora e meia"),
+    ("pt", "três horas e vinte minutos", "três horas e 20 minutos"),
+    ("pt", "às três horas e vinte", "às 3:20"),
+    ("pt", "dois ou três mil", "dois ou três mil"),
+    ("pt", "menos dez graus", "-10°"),
+    ("es", "dos horas y media", "dos horas y media"),
+    ("es", "cinco euros con veinte", "5,20 €"),
+    ("es", "dos o tres mil", "dos o tres mil"),
+    ("fr", "deux ou trois cents", "deux ou trois cents"),
+    ("de", "zwei oder dreihundert", "zwei oder dreihundert"),
+    ("it", "due o trecento", "due o trecento"),
+]
+
+
+@pytest.mark.parametrize(("language", "spoken", "written"), MEANT)
+def test_what_sounds_like_another_number_is_written_as_it_was_meant(language, spoken, written):
+    assert write_numbers(spoken, language) == written
+
+
 UNTOUCHED = [
     ("en", "one of them said no one knows, and a second later two came"),
     ("en", "a hundred times, may five of them go first"),
