@@ -143,6 +143,8 @@ class Final(Event):
     confidence: float | None = None
     azimuth: float | None = None
     """Direction of arrival in degrees, where an array measured it."""
+    speaker: int | None = None
+    """Who said it, where people are told apart: they count from 1 in the order in which they first speak."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds each stage took: ``endpoint``, ``asr``."""
     words: tuple[SpokenWord, ...] = field(default=(), repr=False)
@@ -170,6 +172,8 @@ class Translation(Event):
     models: tuple[str, ...] = ()
     """Catalogue ids of the models along the route."""
     confidence: float | None = None
+    speaker: int | None = None
+    """The final's own."""
     timings: Mapping[str, float] = field(default_factory=dict)
 
 

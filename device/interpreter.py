@@ -221,12 +221,15 @@ class Interpreter:
             speech_start=speech_start,
             capacity=round(self._settings.endpoint.max_utterance * SAMPLE_RATE),
         )
+        self._began_at(utterance)
+        return utterance
+
+    def _began_at(self, utterance: Utterance) -> None:
         self._emission.emit(
             SpeechStarted(
                 emitted=self.now(), utterance=utterance.id, start=utterance.begins, direction=utterance.direction
             )
         )
-        return utterance
 
     def grew(self, utterance: Utterance) -> None:
         """Show a partial when one is due."""
@@ -285,6 +288,9 @@ class Interpreter:
             self._overloaded = True
         else:
             self._overloaded = False
+        self._answer(utterance)
+
+    def _answer(self, utterance: Utterance) -> None:
         share = self._recognizing.share(utterance)
         job = self._scheduler.submit(Priority.FINAL, self._final, utterance, share=share)
         if job is None:
@@ -321,6 +327,7 @@ class Interpreter:
             raise
         future.set_result(recognition)
         self._guess(utterance, length, recognition, settled=True)
+        self._recognizing.tell_apart(utterance, length)
 
     def _guess(self, utterance: Utterance, length: int, recognition: Recognition, *, settled: bool) -> None:
         """Show what is known so far, and work ahead on it."""
@@ -384,6 +391,7 @@ class Interpreter:
 
     def _final(self, utterance: Utterance) -> None:
         try:
+            self._divide(utterance)
             final, meant = self._transcribe(utterance)
         except Exception as error:
             log.exception("recognition failed")
@@ -404,6 +412,22 @@ class Interpreter:
                 self._speak(utterance, direction.synthesizer, translated)
         self._part_done(utterance)
         self._emission.flush()
+
+    def _divide(self, utterance: Utterance) -> None:
+        """Answer what other people went on to say as utterances of their own, which follow this one."""
+        try:
+            parts = self._recognizing.divide(utterance)
+        except Exception:
+            log.exception("telling speakers apart failed")  # what was said counts for more than who said it
+            return
+        with self._lock:
+            place = self._finishing.index(utterance) + 1
+            for part in reversed(parts):
+                self._finishing.insert(place, part)
+            for part in parts:
+                self._began_at(part)
+        for part in parts:
+            self._answer(part)
 
     def _transcribe(self, utterance: Utterance) -> tuple[Final | None, str]:
         """Return the transcript, if there is one, and the text that is to be translated."""
@@ -482,9 +506,9 @@ class Interpreter:
                 ready = dataclasses.replace(head.posted.popleft(), emitted=self.now())
                 if isinstance(ready, Final):
                     self._sequence += 1
-                    head.sequence = self._sequence
+                    head.sequence, head.speaker = self._sequence, self._recognizing.speaker(head)
                 if isinstance(ready, Final | Translation):
-                    ready = dataclasses.replace(ready, sequence=head.sequence)
+                    ready = dataclasses.replace(ready, sequence=head.sequence, speaker=head.speaker)
                 if isinstance(ready, Error):
                     ready = dataclasses.replace(ready, start=head.begins, end=head.ends)
                 self._emission.emit(ready)

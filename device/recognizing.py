@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from threading import RLock
 
 from device.config import Settings
@@ -15,6 +16,7 @@ from device.engines.registry import Engines
 from device.engines.scheduler import Meter, Share
 from device.events import SAMPLE_RATE, Samples
 from device.hearing import PAUSE
+from device.speakers import Piece, Speakers
 from device.text.rules import primary
 from device.utterance import FRAME, Utterance
 
@@ -37,12 +39,15 @@ class Recognizing:
     Raises
     ------
     DragomanError
-        No installed model tells the languages apart, and that was asked for.
+        No installed model tells the languages or the speakers apart, and that was asked for.
     """
 
     def __init__(self, engines: Engines, settings: Settings, directions: Sequence[Direction], lock: RLock) -> None:
         self._meter, self._directions, self._lock = engines.meter, directions, lock
         self._identifier = load_identifier(engines, settings)
+        self._speakers = (
+            Speakers(*engines.telling_apart(), settings.speakers.most) if settings.speakers.enabled else None
+        )
 
     def recognize(self, utterance: Utterance, length: int, *, final: bool) -> Recognition:
         """Recognise the first ``length`` samples; the text is empty where nobody seems to have said it."""
@@ -87,10 +92,46 @@ class Recognizing:
             return settled.recognition.result()
         return self.recognize(utterance, length, final=True)
 
+    def tell_apart(self, utterance: Utterance, length: int) -> list[Piece]:
+        """Tell who says what in the first ``length`` samples; nothing where nobody asks for that."""
+        if self._speakers is None:
+            return []
+        if utterance.told_apart is None or utterance.told_apart[0] != length:
+            with self._meter.stage("speakers") as call:
+                call.audio = length / SAMPLE_RATE
+                utterance.told_apart = length, self._speakers.pieces(utterance.audio(length))
+        return utterance.told_apart[1]
+
+    def divide(self, utterance: Utterance) -> list[Utterance]:
+        """Tell who says a complete utterance; what other people go on to say is taken out of it and returned."""
+        if self._speakers is None or utterance.voice is not None:
+            return []
+        pieces = self.tell_apart(utterance, _final_length(utterance))
+        utterance.voice = pieces[0].voice
+        cuts = [round(piece.end * SAMPLE_RATE / FRAME) * FRAME for piece in pieces[:-1]]
+        direction, later = self._directions[utterance.direction], []
+        for number, (first, last) in enumerate(pairwise((*cuts, utterance.length)), start=1):
+            part = utterance.part(f"{utterance.id}-{number + 1}", direction.session(), first, last)
+            part.voice = pieces[number].voice
+            later.append(part)
+        if later:
+            with self._lock:
+                if utterance.settled is not None:  # it was recognised as a whole
+                    utterance.settled.job.cancel()
+                    utterance.settled = None
+                utterance.shorten(cuts[0])
+                utterance.session = direction.session()
+        return later
+
+    def speaker(self, utterance: Utterance) -> int | None:
+        """Return the number of whoever says it; asked of utterances in the order in which they were said."""
+        return None if self._speakers is None else self._speakers.number(utterance.voice)
+
     def share(self, utterance: Utterance) -> Share | None:
         """Return what the final has in common with those of other conversations that wait as well."""
         recognizer = self._directions[utterance.direction].recognizer
-        if self._identifier is not None or not isinstance(recognizer, TogetherRecognizer):
+        told = self._identifier is not None or self._speakers is not None  # and then it may be another utterance
+        if told or not isinstance(recognizer, TogetherRecognizer):
             return None
         length, settled = _final_length(utterance), utterance.settled
         if settled is not None and settled.length == length and (settled.job.running() or settled.job.done()):

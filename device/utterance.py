@@ -140,16 +140,25 @@ class Utterance:
         ]
 
     def part(self, utterance: str, session: RecognitionSession, first: int, last: int) -> Utterance:
-        """Return the samples from ``first`` up to ``last`` as a complete utterance; both are whole frames."""
+        """Return the samples from ``first`` up to ``last``, both whole frames, as a complete utterance of its own."""
         part = Utterance(
-            id=utterance, direction=self.direction, session=session, start=self.start + first,
-            speech_start=max(self.speech_start, self.start + first), capacity=last - first,
-            speech_end=min(self.speech_end, self.start + last), closed=True, noticed=self.noticed,
-            identified=self.identified, azimuths=self.azimuths,
+            id=utterance, direction=self.direction, session=session, start=self.start + first, speech_start=0,
+            capacity=last - first, closed=True, noticed=self.noticed, azimuths=self.azimuths,
         )  # fmt: skip
-        for frame, voiced in self.tail(first)[: (last - first) // FRAME]:
-            part.append(frame, voiced)
+        for frame, speech in self.tail(first)[: (last - first) // FRAME]:
+            part.append(frame, speech)
+        part.speech_start, part.speech_end = part._spoken()
         return part
+
+    def shorten(self, length: int) -> None:
+        """Forget what comes after ``length`` samples, a whole number of frames."""
+        self.length, self.identified = length, 0
+        self.speech_start, self.speech_end = self._spoken()
+
+    def _spoken(self) -> tuple[int, int]:
+        frames = np.flatnonzero(self.speech(self.length))
+        first, last = (frames[0], frames[-1] + 1) if len(frames) else (0, self.length // FRAME)
+        return self.start + int(first) * FRAME, self.start + int(last) * FRAME
 
     @property
     def azimuth(self) -> float | None:

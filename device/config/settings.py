@@ -160,6 +160,15 @@ class PartialSettings(Section):
     """Show only that part of a translation that will most likely stay, and a first guess until there is one."""
 
 
+class SpeakerSettings(Section):
+    """Who talks: people are told apart by their voices."""
+
+    enabled: bool = False
+    """Number the people of a conversation, and end an utterance where another one goes on. Needs two models."""
+    most: int = Field(default=0, ge=0, le=16)
+    """How many people there are at most; 0 where nobody knows."""
+
+
 class SpeechSettings(Section):
     """The device's own voice."""
 
@@ -430,6 +439,7 @@ class Settings(Section):
     models: ModelSettings = ModelSettings()
     endpoint: EndpointSettings = EndpointSettings()
     partials: PartialSettings = PartialSettings()
+    speakers: SpeakerSettings = SpeakerSettings()
     speech: SpeechSettings = SpeechSettings()
     audio: AudioSettings = AudioSettings()
     frontend: FrontendSettings = FrontendSettings()

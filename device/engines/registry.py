@@ -21,9 +21,11 @@ from device.engines.protocols import (
     LanguageIdentifier,
     Punctuator,
     Recognizer,
+    Segmenter,
     Synthesizer,
     Translator,
     VoiceActivity,
+    Voiceprints,
 )
 from device.engines.routes import Route, find_route
 from device.engines.scheduler import Meter, Priority, Scheduler, sensible_threads
@@ -43,6 +45,8 @@ ADAPTERS = {
     "apertium": "device.engines.mt_apertium",
     "kokoro": "device.engines.tts_kokoro",
     "piper": "device.engines.tts_piper",
+    "pyannote": "device.engines.segment_pyannote",
+    "sherpa-speaker": "device.engines.speaker_sherpa",
     "silero": "device.engines.vad_silero",
 }
 """Which module loads a model, by the catalogue's ``engine``; imported when first needed."""
@@ -51,6 +55,9 @@ LISTED_FOR = 1.0
 """Seconds for which the list of installed models is used: a conversation asks for it many times as it begins."""
 CAPABLE = frozenset({"sherpa-offline", "sherpa-online", "whisper-ct2", "ctranslate2"})
 """Engines whose adapters take a ``provider``; the others stay on the processor."""
+
+TELLING_APART = ("segment-pyannote", "speaker-wespeaker")
+"""Models that tell people apart, which the catalogue has; others of their tasks will do."""
 
 TIDY_EVERY = 5.0
 """Seconds between two tidyings of memory."""
@@ -127,6 +134,8 @@ class Engines(Closing):
             for target in direction.targets:
                 route = self.route(direction.source, target)
                 wanted += [partial(self.translator, model) for model in route.model_ids]
+        if settings.speakers.enabled:
+            wanted.append(self.telling_apart)
         pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="load")
         try:
             loading = [pool.submit(load) for load in wanted]
@@ -167,6 +176,21 @@ class Engines(Closing):
                 if _primary(language) in aligner.languages:
                     return aligner
         return None
+
+    def telling_apart(self) -> tuple[Segmenter, Voiceprints]:
+        """Return what tells people apart by their voices.
+
+        Raises
+        ------
+        DragomanError
+            A model for that is not installed.
+        """
+        found = [next(iter(self.installed(task)), None) for task in ("segmentation", "speaker")]
+        missing = [known for known, model in zip(TELLING_APART, found, strict=True) if model is None]
+        if missing:
+            raise DragomanError(f"speakers cannot be told apart here; run `dragoman models pull {' '.join(missing)}`")
+        segmenter, voiceprints = (self._load(model) for model in found if model is not None)
+        return segmenter, voiceprints
 
     def synthesizer(self, language: str, voice: str | None = None) -> Synthesizer:
         """Return the voice named ``voice`` (see `voice`), loaded."""

