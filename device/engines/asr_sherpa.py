@@ -1,13 +1,14 @@
 """Speech recognition on sherpa-onnx: every offline and streaming model type that the catalogue can describe.
 
 sherpa-onnx (https://k2-fsa.github.io/sherpa/onnx/) releases the GIL while it decodes, and one recogniser may
-decode several streams from several threads at once, so nothing is locked here.
+decode several streams from several threads at once, so nothing is locked here but a stream.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -110,8 +111,19 @@ class _OnlineSession:
         self._language = language
         self._stream = native.create_stream(hotwords)
         self._fed = 0
+        self._lock = threading.Lock()
+        self._final: Recognition | None = None
 
     def recognize(self, samples: Samples, *, final: bool) -> Recognition:
+        with self._lock:  # a partial may still be decoded when the utterance ends, or come late
+            if self._final is not None:
+                return self._final
+            recognition = self._go_on(samples, final=final)
+            if final:
+                self._final = recognition
+            return recognition
+
+    def _go_on(self, samples: Samples, *, final: bool) -> Recognition:
         if len(samples) > self._fed:
             self._stream.accept_waveform(SAMPLE_RATE, finite(samples[self._fed :]))
             self._fed = len(samples)

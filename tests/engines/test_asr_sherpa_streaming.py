@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import onnx
@@ -134,6 +135,37 @@ def test_conversations_do_not_mix(hum: Recognizer) -> None:
         other.recognize(silence[:length], final=False)
     assert one.recognize(samples, final=True).text == "hum hum"
     assert other.recognize(silence, final=True).text == ""
+
+
+def test_a_partial_and_the_final_never_decode_one_stream_at_once(hum: Recognizer) -> None:
+    samples = bursts(3)
+    session = hum.session("en")
+    native = session._native  # type: ignore[attr-defined]
+    answers: list[str] = []
+    final = Thread(target=lambda: answers.append(session.recognize(samples, final=True).text))
+
+    class Slow:
+        def __getattr__(self, name: str) -> object:
+            return getattr(native, name)
+
+        def decode_stream(self, stream: object) -> None:
+            if final.ident is None:
+                final.start()
+                final.join(0.2)
+                assert not answers, "the final decodes what a partial decodes just now"
+            native.decode_stream(stream)
+
+    session._native = Slow()  # type: ignore[attr-defined]
+    session.recognize(samples[:20_000], final=False)
+    final.join(60)
+    assert answers == ["hum hum hum"]
+
+
+def test_a_partial_that_comes_after_the_final_says_the_same(hum: Recognizer) -> None:
+    samples = bursts(3)
+    session = hum.session("en")
+    final = session.recognize(samples[:20_000], final=True)
+    assert session.recognize(samples, final=False) == final
 
 
 def test_broken_samples_are_silence(hum: Recognizer) -> None:
