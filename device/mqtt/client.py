@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from device.config import MqttSettings
-from device.mqtt.connection import Connection, ConnectionFailed
+from device.mqtt.connection import Connection, ConnectionFailed, Unsendable
 from device.mqtt.desk import Request
 from device.mqtt.outbox import Entry, Outbox
 from device.mqtt.topics import AVAILABILITY, OFFLINE, ONLINE, Lane, Message, Topics
@@ -383,11 +383,15 @@ class MqttPublisher:
             return
         while (entry := self._next_entry()) is not None:
             message = Message(entry.topic, entry.payload, entry.qos, Lane.DURABLE, properties=entry.properties)
-            if connection.too_large(message):
-                self._entry_acknowledged(entry, PACKET_TOO_LARGE)
-                continue
             self._before_sending()
-            mid = connection.publish(message, retain=entry.retain)
+            try:
+                if connection.too_large(message):
+                    self._entry_acknowledged(entry, PACKET_TOO_LARGE)
+                    continue
+                mid = connection.publish(message, retain=entry.retain)
+            except Unsendable:
+                self._entry_acknowledged(entry, PAYLOAD_FORMAT_INVALID)
+                continue
             if mid is not None:
                 flight.entry = (mid, entry)
             return
@@ -420,9 +424,18 @@ class MqttPublisher:
                 continue
             if message.qos > 0:
                 self._before_sending()
-            mid = connection.publish(message)
-            if mid is not None and message.qos > 0:
+            try:
+                mid = connection.publish(message)
+            except Unsendable as error:
+                self.dropped += 1
+                _LOG.warning("%s", error)
+                continue
+            if message.qos > 0 and mid is not None:
                 self._flight.volatile[mid] = (expires, message)
+            elif mid is None:  # the connection is gone: another may come in time
+                with self._lock:
+                    self._volatile.appendleft((expires, message))
+                return
 
     def _before_sending(self) -> None:
         if len(self._flight) == 0:

@@ -6,13 +6,16 @@ reconnect: what must be repeated, and in which order, is the outbox's business a
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from paho.mqtt import MQTTException
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
@@ -35,6 +38,7 @@ LARGEST_INCOMING = 1 << 20
 DEFAULT_RECEIVE_MAXIMUM = 65535
 _AUTHENTICATION = frozenset({0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C})
 """CONNACK reasons that only a person can mend (MQTT 5, 3.2.2.2)."""
+_UNSUPPORTED_VERSION = 0x84
 _SESSION_TAKEN_OVER = 0x8E
 """DISCONNECT reason: another client has connected with the same identifier (MQTT 5, 3.14.2.1)."""
 
@@ -45,6 +49,10 @@ class ConnectionFailed(DragomanError):  # noqa: N818
     def __init__(self, message: str, *, refused: bool = False) -> None:
         super().__init__(message)
         self.refused = refused
+
+
+class Unsendable(DragomanError):  # noqa: N818
+    """MQTT cannot carry this message at all."""
 
 
 class Connection:
@@ -125,11 +133,13 @@ class Connection:
             self.step(deadline - time.monotonic())
         if self._answered is None:
             self._abandon()
-            raise ConnectionFailed(f"{self._where}: {self.lost or 'no answer from the broker'}")
+            reason = "no answer from the broker" if self.lost is None else f"{self.lost} before the broker had answered"
+            raise ConnectionFailed(f"{self._where}: {reason}: does it speak MQTT 5, and is mqtt.tls as it wants it?")
         if self._answered.is_failure:
             self._abandon()
+            wanted = "; MQTT 5 is needed" if self._answered.value == _UNSUPPORTED_VERSION else ""
             raise ConnectionFailed(
-                f"{self._where} refuses the login: {self._answered}",
+                f"{self._where} refuses the login: {self._answered}{wanted}",
                 refused=self._answered.value in _AUTHENTICATION,
             )
 
@@ -139,28 +149,34 @@ class Connection:
         if sock is None:
             self.lost = self.lost or "the connection was lost"
             return
-        readers: list[Any] = [sock] if waker is None else [sock, waker]
-        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        readable, writable = self._wait(sock, timeout, waker)
         try:
-            readable, writable, _ = select.select(
-                readers, [sock] if self._client.want_write() else [], [], 0 if pending else max(0.0, timeout)
-            )
-            if waker is not None and waker in readable:
-                while waker.recv(4096):
-                    pass
-        except BlockingIOError:
-            pass  # the waker is empty
-        except (OSError, ValueError):
-            readable, writable = [sock], []
-        try:
-            if pending or sock in readable:
+            if readable:
                 self._check(self._client.loop_read())
-            if sock in writable and self.lost is None:
+            if writable and self.lost is None:
                 self._check(self._client.loop_write())
             if self.lost is None:
                 self._check(self._client.loop_misc())
         except Exception as error:  # noqa: BLE001 - paho raises many things for a malformed packet
             self.drop(f"the broker sent something that is not MQTT ({type(error).__name__}: {error})")
+
+    def _wait(self, sock: Any, timeout: float, waker: socket.socket | None) -> tuple[bool, bool]:
+        """Wait for something to read or to write, or for ``waker``; an error is something to read."""
+        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        try:
+            poll = select.poll()  # unlike select(2), it takes descriptors above 1023: a busy server has those
+            poll.register(sock, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+            if waker is not None:
+                poll.register(waker, select.POLLIN)
+            ready = dict(poll.poll(0 if pending else max(0.0, timeout) * 1000))
+            events = ready.get(sock.fileno(), 0)
+            if waker is not None and waker.fileno() in ready:
+                with contextlib.suppress(BlockingIOError):  # until it is empty
+                    while waker.recv(4096):
+                        pass
+        except (OSError, ValueError):
+            return True, False
+        return pending or bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
 
     @property
     def certificate_expires(self) -> float | None:
@@ -175,16 +191,28 @@ class Connection:
         return self._client.want_write()
 
     def publish(self, message: Message, *, retain: bool = False) -> int | None:
-        """Send ``message`` and return its packet id; None when the connection is gone."""
-        properties = _properties(message)
-        info = self._client.publish(message.topic, message.payload, message.qos, retain, properties)
+        """Send ``message`` and return its packet id; None when the connection is gone.
+
+        Raises
+        ------
+        Unsendable
+            Its topic, size or properties are none that MQTT knows.
+        """
+        try:
+            properties = _properties(message)
+            info = self._client.publish(message.topic, message.payload, message.qos, retain, properties)
+        except (MQTTException, ValueError, TypeError, AttributeError, struct.error) as error:
+            raise Unsendable(f"{message.topic[:80]!r} cannot be sent: {error}") from None
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def too_large(self, message: Message) -> bool:
         """Whether the broker said it takes no packet as large as ``message``'s."""
         if self.maximum_packet is None:
             return False
-        properties: bytes = _properties(message).pack()  # type: ignore[no-untyped-call]
+        try:
+            properties: bytes = _properties(message).pack()  # type: ignore[no-untyped-call]
+        except (MQTTException, ValueError, TypeError, AttributeError, struct.error) as error:
+            raise Unsendable(f"{message.topic[:80]!r} cannot be sent: {error}") from None
         size = 2 + len(message.topic.encode()) + 2 + len(properties) + len(message.payload)
         return size + 5 > self.maximum_packet  # 5: the longest fixed header
 

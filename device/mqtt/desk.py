@@ -18,6 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 MOST_WAITING = 32
 """Commands that may be unanswered at once; further ones are refused as busy."""
+STOPPING = "the device is stopping"
 _SPOKEN_KEYS = ("text", "texts", "translation", "translations")
 
 Reply = Mapping[str, Any]
@@ -66,6 +67,7 @@ class CommandDesk:
         self._report = report
         self._waiting: queue.Queue[tuple[Request, Command] | None] = queue.Queue(MOST_WAITING + 1)
         self._room = threading.BoundedSemaphore(MOST_WAITING)
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="mqtt-commands", daemon=True)
 
     def start(self) -> None:
@@ -73,7 +75,8 @@ class CommandDesk:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Finish the command in hand and end; those still waiting are answered with an error."""
+        """Finish the command in hand and end; those waiting, and all that come later, are answered with an error."""
+        self._stopping.set()
         if not self._thread.is_alive():
             return
         while True:
@@ -82,7 +85,7 @@ class CommandDesk:
             except queue.Empty:
                 break
             if item is not None:
-                self._answer(item[0], {"ok": False, "error": "the device is stopping"})
+                self._answer(item[0], {"ok": False, "error": STOPPING})
                 self._room.release()
         self._waiting.put(None)
         self._thread.join(timeout)
@@ -92,6 +95,9 @@ class CommandDesk:
         if request.retain:
             if request.payload:  # an empty one only clears what a broker retained
                 self._refuse(request, f"{request.name}: a retained command is refused: publish it without retain")
+            return
+        if self._stopping.is_set():
+            self._answer(request, {"ok": False, "error": STOPPING})
             return
         try:
             command = parse(request.name, request.payload)

@@ -15,7 +15,7 @@ from device.mqtt.client import MqttPublisher, Pace
 from device.mqtt.desk import CommandDesk, Handler, Request
 from device.mqtt.discovery import Discovery, Way, greets
 from device.mqtt.outbox import Kind, Outbox
-from device.mqtt.topics import EVENT_ERROR, Lane, Message, Topics
+from device.mqtt.topics import AVAILABILITY, EVENT_ERROR, STATE, Lane, Message, Topics
 
 _LOG = logging.getLogger(__name__)
 
@@ -122,11 +122,17 @@ class MqttRoom:
         )
         desk = CommandDesk(self.topics, self._on_command, publisher.publish, self._report_refused)
         self._outbox, self._publisher, self._desk = outbox, publisher, desk
+        said_anyway = (self.topics.topic(AVAILABILITY), self.topics.topic(STATE))
         for topic in outbox.retained_topics():
             # Alerts of a process that died are over until raised again. A device is no longer described, unless it
             # will be again: removed and found again, it would lose what people named it.
-            if not (self._settings.discovery and topic == self._discovery.topic):
+            if topic not in said_anyway and not (self._settings.discovery and topic == self._discovery.topic):
                 publisher.publish(Message(topic, b"", 1, Lane.RETAINED))
+        for alert in (FULL_ALERT, DISK_ALERT, DAMAGED_ALERT):
+            # These come when nothing can be written down, so after a power cut nobody knows that the broker has them.
+            publisher.publish(self.topics.alert(alert, None))
+        for topic in said_anyway:  # a device that gets another name leaves nothing of the old one behind
+            outbox.remember_retained(topic)
         self._look_after_outbox()
         desk.start()
         publisher.start()
@@ -195,12 +201,19 @@ class MqttRoom:
                 del self._alerts[alert_id]
             else:
                 self._alerts[alert_id] = text
-        message = self.topics.alert(alert_id, text)
-        if self._outbox is not None and text is not None:
-            # Never forgotten before the next start: a broker that was away may still show it.
-            self._outbox.remember_retained(message.topic)
-        self._send(message)
-        self._listener(alert_id, text)
+            message = self.topics.alert(alert_id, text)
+            if self._outbox is not None and text is not None:
+                # Never forgotten before the next start: a broker that was away may still show it.
+                self._outbox.remember_retained(message.topic)
+            self._send(
+                message
+            )  # with the lock held: raised and cleared by two threads, the last one stands at the broker
+        while True:  # and with the listener, which may be slow, and so is not told under the lock
+            self._listener(alert_id, text)
+            with self._lock:
+                if (now := self._alerts.get(alert_id)) == text:
+                    return
+            text = now
 
     def diag(self, name: str, value: Any) -> None:
         """Publish one measurement (``rtf/asr``); dropped while the broker is away."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import resource
+import socket
 import threading
 import time
 from pathlib import Path
@@ -15,6 +18,8 @@ from device.errors import DragomanError, UsageError
 from device.events import Error, State
 from device.mqtt import MqttRoom, Pace
 from device.mqtt.client import REFUSED_ALERT
+from device.mqtt.connection import Connection
+from device.mqtt.topics import Message
 from tests.mqtt.conftest import RoomMaker
 from tests.mqtt.events import final, partial, translation
 from tests.support.fake_broker import FakeBroker, Peer, Published
@@ -404,6 +409,155 @@ def test_alerts_of_a_device_that_died_are_cleared_when_it_comes_back(make_room: 
         broker.wait(lambda b: b.on("alert/microphone")[-1].payload == b"")
         room.alert("microphone", "gone again")
         broker.wait(lambda b: b"gone again" in b.on("alert/microphone")[-1].payload)
+
+
+def test_alert_about_the_disk_does_not_outlive_a_power_cut(make_room: RoomMaker, tmp_path: Path) -> None:
+    """It is raised when nothing can be written down, and the next start finds the disk in order."""
+    with FakeBroker() as broker:
+        (tmp_path / "full").write_text("a file where the folder should be")
+        make_room(broker, state_dir=tmp_path / "full").stop(5)
+        assert broker.wait_on("alert/outbox-disk")[-1].payload
+
+        make_room(broker, state_dir=tmp_path / "mended")
+
+        broker.wait(lambda b: b.on("alert/outbox-disk")[-1].payload == b"")
+
+
+def test_alert_that_one_thread_raises_while_another_clears_it_is_the_same_everywhere(make_room: RoomMaker) -> None:
+    heard: list[str | None] = []
+    slow, go_on = threading.Event(), threading.Event()
+
+    def listener(alert: str, text: str | None) -> None:
+        if text is not None:
+            slow.set()
+            assert go_on.wait(60)
+        if alert == "hot":
+            heard.append(text)
+
+    with FakeBroker() as broker:
+        room = make_room(broker, on_alert=listener)
+        raiser = threading.Thread(target=room.alert, args=("hot", "too hot"))
+        raiser.start()
+        assert slow.wait(60)
+        room.alert("hot", None)
+        go_on.set()
+        raiser.join()
+        assert heard[-1] is None
+        broker.wait(lambda b: b.on("alert/hot") and b.on("alert/hot")[-1].payload == b"")
+
+
+def test_final_that_mqtt_cannot_carry_is_kept_and_reported_and_holds_up_no_other(
+    make_room: RoomMaker, tmp_path: Path
+) -> None:
+    from device.mqtt.outbox import Outbox
+
+    outbox = Outbox(tmp_path / "state" / "outbox.sqlite", 1 << 20)
+    outbox.put("dragoman/kitchen/transcript/final", b"{}", properties={"ContentTxpe": "a flipped bit"})
+    outbox.close()
+    with FakeBroker() as broker:
+        room = make_room(broker)
+        room.sink(final(1))
+        broker.wait(lambda b: sequences(b) == [1])
+        broker.wait_on(f"alert/{REFUSED_ALERT}")
+        room.stop(5)
+        assert room.depth == 1
+
+
+def test_button_press_that_meets_the_end_of_a_connection_is_sent_on_the_next(
+    make_room: RoomMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refused = Connection.publish, threading.Event()
+
+    def publish(connection: Connection, message: Message, *, retain: bool = False) -> int | None:
+        if message.topic.endswith("event/button") and not refused.is_set():
+            refused.set()
+            connection.drop("the network went away just now")
+            return None
+        return real(connection, message, retain=retain)
+
+    monkeypatch.setattr(Connection, "publish", publish)
+    with FakeBroker() as broker:
+        room = make_room(broker)
+        room.button("talk", "press")
+        broker.wait_on("event/button")
+        assert refused.is_set()
+
+
+def test_many_open_descriptors_do_not_keep_the_publisher_spinning(
+    make_room: RoomMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server with many conversations has descriptors above 1023, which select(2) does not take."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] < 1400:
+        pytest.skip("this system allows no more descriptors")
+    real, ticks, steps = Connection.step, [], []
+
+    def step(connection: Connection, timeout: float, waker: socket.socket | None = None) -> None:
+        steps.append(timeout)
+        real(connection, timeout, waker)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1400, limits[1]))
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while taken[-1] < 1024:
+            taken.append(os.dup(taken[0]))
+        with FakeBroker() as broker:
+            monkeypatch.setattr(Connection, "step", step)
+            room = make_room(broker)
+            publisher = room._publisher
+            assert publisher is not None
+            room.sink(final(1))
+            broker.wait_on("transcript/final")
+            second = threading.Event()
+            monkeypatch.setattr(
+                publisher, "_on_tick", lambda: (ticks.append(len(steps)), len(ticks) > 1 and second.set())
+            )
+            assert second.wait(60)
+            assert ticks[1] - ticks[0] < 50
+            room.stop(5)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"\x20\x02\x00\x01", "refuses the login: Unsupported protocol version; MQTT 5 is needed"),
+        (b"", "does it speak MQTT 5, and is mqtt.tls as it wants it"),
+    ],
+)
+def test_broker_of_mqtt_3_is_told_from_one_that_is_away(make_room: RoomMaker, answer: bytes, says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        failed = threading.Event()
+
+        class Old:
+            host, port = server.getsockname()
+
+        room = make_room(Old, connect=False)
+        sock, _ = server.accept()
+        with sock:
+            sock.recv(1000)
+            sock.sendall(answer)
+        publisher = room._publisher
+        assert publisher is not None
+        while publisher.last_failure is None:
+            failed.wait(0.01)
+        assert says in publisher.last_failure
+
+
+def test_device_of_another_name_leaves_nothing_of_the_old_one(make_room: RoomMaker) -> None:
+    with FakeBroker() as broker:
+        room = make_room(broker)
+        room.publish_state(State.IDLE, directions=[("en", ["pt"])])
+        broker.wait_on("kitchen/state")
+        room.stop(5)
+
+        make_room(broker, device="hall")
+
+        for topic in ("kitchen/state", "kitchen/availability"):
+            broker.wait(lambda b, topic=topic: b.on(topic)[-1].payload == b"")
 
 
 def test_full_outbox_refuses_with_an_alert_and_takes_again_when_there_is_room(

@@ -299,6 +299,9 @@ def test_commands_that_wait_when_the_device_stops_are_answered() -> None:
     stopper.join()
     assert office.wait(2)[1]["ok"] is True
 
+    office.ask("cmd/say", b"too late")  # the broker is still there while the last finals are sent
+    assert "stopping" in office.wait(3)[2]["error"]
+
 
 @pytest.mark.parametrize(
     "topic",
