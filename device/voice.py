@@ -91,10 +91,13 @@ class Voice:
         self._deaf_until = 0.0
 
     def go_on(self) -> None:
-        """Say what was held back."""
-        with self._lock:
-            held, self._held = self._held or [], None
-        for speech in held:
+        """Say what was held back, and what comes meanwhile after it."""
+        while True:
+            with self._lock:
+                if not self._held:
+                    self._held = None
+                    return
+                speech = self._held.pop(0)
             self._play(speech)
 
     def silence(self) -> None:
