@@ -222,11 +222,14 @@ class GateKeeper:
     async def _timely(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose client reads and writes in time."""
         idle = self._service.settings.server.idle
-        begun = False
+        begun = whole = False
 
         async def timely_receive() -> Message:
-            async with asyncio.timeout(idle):
-                return await receive()
+            nonlocal whole
+            async with asyncio.timeout(None if whole else idle):  # then there is nothing to say but goodbye
+                message = await receive()
+            whole = whole or not message.get("more_body", False)
+            return message
 
         async def timely_send(message: Message) -> None:
             nonlocal begun

@@ -246,9 +246,5 @@ class _LiveResponse(Response):
 
 async def _gone(receive: Receive) -> None:
     """Wait until the client goes; it has nothing to say meanwhile."""
-    while True:
-        try:
-            if (await receive())["type"] == "http.disconnect":
-                return
-        except TimeoutError:
-            continue
+    while (await receive())["type"] != "http.disconnect":
+        pass

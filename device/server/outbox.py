@@ -57,7 +57,7 @@ class Outbox:
     async def sent(self) -> None:
         """Wait until everything has left."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._waiting)
+            await self._changed.wait_for(lambda: not self._bytes)  # of which some may be on its way
 
     async def run(self) -> None:
         """Send until cancelled.

@@ -48,7 +48,7 @@ class RecognitionSocket:
     async def run(self) -> None:
         """Serve until the client goes."""
         try:
-            async for frame in self._socket.frames():
+            async for frame in self._socket.frames(self._answering):
                 await self._take(frame)
         except TimeoutError:
             if self._turn is not None:
@@ -64,6 +64,9 @@ class RecognitionSocket:
                 self._turn.abandon()
 
     served: dict[str, str] = {}  # noqa: RUF012 - never changed: the first message of a turn tells it
+
+    def _answering(self) -> bool:
+        return self._ending is not None and not self._ending.done()
 
     async def _take(self, frame: Frame) -> None:
         if frame.path == "speech.config":
@@ -84,6 +87,9 @@ class RecognitionSocket:
             raise FrameError(f"a turn needs an X-RequestId header of at most {LONGEST_ID} characters")
         if self._turn is not None and not self._turn.over:
             self._turn.abandon()
+        if self._ending is not None:
+            # Its finals are still worked out, on a thread: no client has more than one for that.
+            await asyncio.wait({self._ending})
         self._finished.append(self._request)
         self._request = request
 
@@ -113,16 +119,21 @@ class RecognitionSocket:
         if data:
             await turn.feed(data)
         if not data or turn.complete:
-            # Answers may take a while, and the client may go, or close its turn, meanwhile.
-            self._ending = asyncio.create_task(self._finish(turn))
+            self._end(turn)
+
+    def _end(self, turn: Turn) -> None:
+        """Hear no more; answers may take a while, and the client may go, or begin another turn, meanwhile."""
+        turn.hear_no_more()
+        self._ending = asyncio.create_task(self._finish(turn))
 
     async def _finish_soon(self) -> None:
         """Answer what was said before the server stops, as far as there is time for it."""
         turn = self._turn
         if turn is None or turn.over:
             return
-        if turn.listening or self._ending is None:
-            self._ending = asyncio.create_task(self._finish(turn))
+        if turn.listening:
+            self._end(turn)
+        assert self._ending is not None
         await asyncio.wait({self._ending}, timeout=LAST_WORDS)
         turn.fail("Error", "the server stops")  # nothing is said where the turn is over by now
 

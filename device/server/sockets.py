@@ -71,13 +71,18 @@ class Socket:
         self._outbox = Outbox(self._send)
         self.put, self.drop, self.room = self._outbox.put, self._outbox.drop, self._outbox.room
 
-    async def messages(self) -> AsyncIterator[str | bytes]:
+    async def messages(self, answering: Callable[[], bool] = lambda: False) -> AsyncIterator[str | bytes]:
         """Yield what the client sends, text or bytes, until it goes; nothing is read while its outbox is full.
+
+        Parameters
+        ----------
+        answering
+            Whether the client waits for an answer, and so has nothing to say.
 
         Raises
         ------
         TimeoutError
-            Nothing came for the settings' ``server.idle`` seconds.
+            Nothing came for the settings' ``server.idle`` seconds, and the client waited for nothing.
         RefusedSocketError
             A message is longer than the settings allow.
         StoppingError
@@ -86,7 +91,12 @@ class Socket:
         settings = self._service.settings.server
         while True:
             await self.room()
-            message = await self._patience.wait(self._websocket.receive())
+            try:
+                message = await self._patience.wait(self._websocket.receive())
+            except TimeoutError:
+                if answering():
+                    continue
+                raise
             if message["type"] == "websocket.disconnect":
                 if message.get("code") == GOING:
                     raise StoppingError(GOING, "the server stops")
@@ -96,7 +106,7 @@ class Socket:
                 raise RefusedSocketError(1009, f"a message may have {settings.message_kb} KiB")
             yield text if text is not None else data or b""
 
-    async def frames(self) -> AsyncIterator[Frame]:
+    async def frames(self, answering: Callable[[], bool]) -> AsyncIterator[Frame]:
         """Yield what the client sends as frames (see `messages`).
 
         Raises
@@ -104,7 +114,7 @@ class Socket:
         FrameError
             A message is none.
         """
-        async for message in self.messages():
+        async for message in self.messages(answering):
             yield parse_text(message) if isinstance(message, str) else parse_binary(message)
 
     async def sent(self) -> None:

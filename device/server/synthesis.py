@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from device.errors import DragomanError
 from device.server.encoding import Encoder, OutputFormat, output_format
 from device.server.frames import Frame, FrameError, write_binary, write_text
 from device.server.options import Query
@@ -59,12 +60,25 @@ class SynthesisSocket:
         self._request = ""
 
     async def run(self) -> None:
-        """Serve until the client goes."""
+        """Serve until the client goes.
+
+        Raises
+        ------
+        DragomanError
+            A message is none, or something cannot be spoken.
+        """
         try:
-            async for frame in self._socket.frames():
-                await self._take(frame)
-        finally:
-            self._stop()
+            async with asyncio.TaskGroup() as self._tasks:
+                try:
+                    async for frame in self._socket.frames(self._answering):
+                        await self._take(frame)
+                finally:
+                    self._stop()
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    def _answering(self) -> bool:
+        return self._speaking is not None and not self._speaking.done()
 
     served: dict[str, str] = {}  # noqa: RUF012 - never changed: the first message of a turn tells it
 
@@ -96,21 +110,29 @@ class SynthesisSocket:
 
     async def _interrupt(self) -> None:
         """Stop speaking in the middle, as the client asked."""
-        if self._speaking is not None and not self._speaking.done():
+        if self._speaking is not None and self._answering():
             self._stop()
-            await asyncio.gather(self._speaking, return_exceptions=True)
+            await asyncio.wait({self._speaking})
             self._socket.put(write_text("turn.end", self._request, {}))
 
     async def _begin(self, request: str, parts: list[Part]) -> None:
         if not request:
             raise FrameError("a request needs an X-RequestId header")
         if self._speaking is not None:
-            await self._speaking
+            await asyncio.wait({self._speaking})
         wanted = self._wanted.pop(request, None) or _Wanted({})
         speaker = Speaker(self._service, parts)
         self._request = request
-        self._speaking = asyncio.create_task(self._speak(request, wanted, speaker))
-        self._speaking.add_done_callback(_log_failure)
+        self._speaking = self._tasks.create_task(self._try_to_speak(request, wanted, speaker))
+
+    async def _try_to_speak(self, request: str, wanted: _Wanted, speaker: Speaker) -> None:
+        try:
+            await self._speak(request, wanted, speaker)
+        except DragomanError:
+            raise
+        except Exception as error:
+            log.exception("speaking failed")
+            raise DragomanError(f"speaking failed: {error}") from None
 
     async def _speak(self, request: str, wanted: _Wanted, speaker: Speaker) -> None:
         stream, tag = uuid.uuid4().hex.upper(), uuid.uuid4().hex
@@ -146,11 +168,6 @@ class SynthesisSocket:
 def _boundary(item: Boundary) -> dict[str, Any]:
     text = {"Text": item.text, "Length": len(item.text), "BoundaryType": item.kind}
     return {"Offset": ticks(item.start), "Duration": ticks(item.duration), "text": text}
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.error("speaking failed: %s", error, exc_info=error)
 
 
 def _table(values: Mapping[str, Any], key: str) -> dict[str, Any]:

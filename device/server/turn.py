@@ -160,11 +160,15 @@ class Turn:
             self._conversation.abandon()
             self._conversation = None
 
+    def hear_no_more(self) -> None:
+        """Take what was heard so far for all there is: `finish` follows, and `feed` does nothing any more."""
+        if self._state is State.OPEN:
+            self._state = State.ENDING
+
     async def finish(self) -> None:
-        """End the turn: answer what was said, and say that it is over."""
-        if self._state is not State.OPEN:
+        """End the turn, of which no more is heard: answer what was said, and say that it is over."""
+        if self.over:
             return
-        self._state = State.ENDING
         if not self.complete:
             rest = self._audio.flush()
             if self._splitter is not None:
@@ -174,7 +178,7 @@ class Turn:
             await self._finish_conversation()
         elif self._conversation is not None:
             self._conversation.abandon()
-        if self._state is not State.ENDING:
+        if self._state is State.OVER:
             return
         if self._options.mode is Mode.INTERACTIVE and not self._phrases:
             self._say_nothing("NoMatch" if self._noises else "InitialSilenceTimeout")

@@ -16,6 +16,7 @@ from device.interpreter import Interpreter
 from device.server import service, views
 from device.server.connections import QUEUED
 from device.server.ear import Ear
+from device.server.outbox import Outbox
 from device.server.patience import Patience
 from device.server.views import Load, Shared
 from tests.server.conftest import ServedEngines, bodies, wait_for
@@ -250,6 +251,32 @@ def test_a_client_that_sends_faster_than_it_is_heard_is_read_no_further(serve, d
     client.end()
     assert client.turn()[-1][0] == "turn.end"
     assert QUEUED < 40
+
+
+# Outbox
+
+
+def test_a_message_has_not_left_while_it_is_on_its_way():
+    async def scene():
+        way, left = asyncio.Event(), []
+
+        async def send(message):
+            await way.wait()
+            left.append(message)
+
+        outbox = Outbox(send)
+        running = asyncio.create_task(outbox.run())
+        outbox.put("the last words")
+        sent = asyncio.create_task(outbox.sent())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        early = sent.done()
+        way.set()
+        await sent
+        running.cancel()
+        return early, left
+
+    assert run(scene()) == (False, ["the last words"])
 
 
 # Patience

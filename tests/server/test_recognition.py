@@ -3,13 +3,16 @@
 import json
 import re
 import threading
+import uuid
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from device.engines.protocols import Recognition, Word
+from device.interpreter import Interpreter
 from device.server.frames import write_binary
+from device.server.turn import Turn
 from device.server.wave import wave_header
 from tests.server.conftest import ServedEngines, bodies, wait_for
 from tests.support.engines import silence, speak
@@ -366,6 +369,56 @@ def test_a_client_that_goes_leaves_nothing_behind(served, dial):
         client.audio(speak("one two three"))
         client.socket.close()
     wait_for(lambda: not served.service.connections)
+
+
+def test_a_client_that_waits_for_its_final_is_not_idle(serve, dial, closed):
+    engines = ServedEngines()
+    client = dial(serve(engines=engines, idle=1))
+    client.context({})
+    client.audio(np.concatenate([silence(0.3), speak("one two three")]))
+    client.until("speech.hypothesis")
+    engines.asr.gate.clear()
+    client.end()
+    threading.Timer(2.5, engines.asr.gate.set).start()
+    phrases = bodies(client.turn(), "speech.phrase")
+    assert [(p["RecognitionStatus"], p["DisplayText"]) for p in phrases] == [("Success", "one two three")]
+    assert closed(client) == (1000, "nothing came for 1 s")
+    engines.close()
+
+
+def test_a_turn_ends_once_although_its_client_goes_on_sending(served, dial, monkeypatch):
+    ends = []
+    finish = Turn.finish
+    monkeypatch.setattr(Turn, "finish", lambda turn: ends.append(turn) or finish(turn))
+    client = dial(served)
+    client.context({})
+    client.audio(THREE)
+    frames = [write_binary("audio", client.request, data, None) for data in (b"", b"", bytes(320), b"")]
+    together = b"".join(b"\x82\xfe" + len(f).to_bytes(2, "big") + bytes(4) + f for f in frames)  # masked, with zeros
+    client.socket.socket.sendall(together)
+    assert len(bodies(client.turn(), "speech.phrase")) == 1
+    client.socket.ping().wait(10)
+    assert len(ends) == 1
+
+
+def test_turns_that_nobody_waits_for_keep_nobody_else_waiting(serve, dial, monkeypatch):
+    closing = threading.Semaphore(0)
+    close = Interpreter.close
+    monkeypatch.setattr(Interpreter, "close", lambda interpreter: closing.release() or close(interpreter))
+    engines = ServedEngines()
+    address = serve(engines=engines, connections=2)
+    engines.asr.gate.clear()
+    client = dial(address)
+    for _ in range(8):  # one more than there are threads
+        client.request = uuid.uuid4().hex
+        client.context({})
+        client.audio(np.concatenate([silence(0.2), speak("one")]))
+        client.end()
+        closing.acquire(timeout=0.3)
+    with address.client() as other:
+        assert other.get("/speechtotext/v3.2/transcriptions", timeout=15).status_code == 200
+    engines.asr.gate.set()
+    engines.close()
 
 
 def test_sockets_tell_their_request_id_when_they_open(served, dial):

@@ -1,5 +1,6 @@
 """Text to speech on sockets: what the SDKs need, in their order, and each document in the voice it names."""
 
+import threading
 from contextlib import suppress
 
 import numpy as np
@@ -11,7 +12,7 @@ from device.modelstore.catalogue import Speaker
 from device.server.languages import Languages
 from device.server.replies import ticks
 from device.server.wave import Format
-from tests.server.conftest import bodies, model
+from tests.server.conftest import PacedVoice, ServedEngines, bodies, model
 
 PATH = "/tts/cognitiveservices/websocket/v1"
 ALL = {f"{name}Enabled": True for name in ("wordBoundary", "punctuationBoundary", "sentenceBoundary", "bookmark")}
@@ -20,6 +21,10 @@ ALL = {f"{name}Enabled": True for name in ("wordBoundary", "punctuationBoundary"
 def ssml(text, voice="en-US-BobNeural"):
     space = 'xmlns="http://www.w3.org/2001/10/synthesis"'
     return f'<speak {space} xml:lang="en-US"><voice name="{voice}">{text}</voice></speak>'
+
+
+def ask(client, text):
+    client.socket.send(f"Path:ssml\r\nX-RequestId:{client.request}\r\n\r\n{ssml(text)}")
 
 
 @pytest.fixture
@@ -135,6 +140,57 @@ def test_speech_stops_when_the_client_says_so(say):
     say.client.until("audio")
     say.client.text("synthesis.control", {"action": "stop"})
     assert len(bodies(say.client.turn(), "audio")) < 1500
+
+
+def test_after_a_stop_the_next_request_is_spoken(say):
+    say("Hello. " * 2000)
+    say.client.until("audio")
+    say.client.text("synthesis.control", {"action": "stop"})
+    say.client.turn()
+    say("Hello.", request="cd" * 16)
+    assert metadata(say.client.turn())
+
+
+def test_a_voice_that_fails_closes_with_the_reason(say, closed):
+    say.engines.tts.error = RuntimeError("no memory")
+    say("Hello there.")
+    assert closed(say.client) == (1007, "speaking failed: no memory")
+
+
+def test_more_speech_than_allowed_closes_with_the_reason(serve, dial, closed):
+    client = dial(serve(longest_audio=1), PATH)
+    ask(client, "Hello there. How are you. " * 20)
+    assert closed(client) == (1007, "no more than 1 s are spoken at once")
+
+
+class SlowVoice(PacedVoice):
+    """Takes longer for each piece than a client may say nothing."""
+
+    def speak(self, words):
+        for piece in super().speak(words):
+            threading.Event().wait(0.7)
+            yield piece
+
+
+@pytest.fixture
+def slow(serve):
+    engines = ServedEngines()
+    engines.tts = SlowVoice()
+    yield serve(engines=engines, idle=1)
+    engines.close()
+
+
+def test_a_client_that_waits_for_speech_is_not_idle(slow, dial, closed):
+    client = dial(slow, PATH)
+    ask(client, "Hello there.")
+    assert bodies(client.turn(), "audio")
+    assert closed(client) == (1000, "nothing came for 1 s")
+
+
+def test_a_client_that_waits_for_speech_over_http_is_not_idle(slow):
+    with slow.client(headers={"X-Microsoft-OutputFormat": "raw-16khz-16bit-mono-pcm"}) as client:
+        answer = client.post("/cognitiveservices/v1", content=ssml("Hello there. How are you?"))
+    assert len(answer.content) > 1000
 
 
 def test_the_nearest_voice_is_named(say):
