@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
@@ -64,6 +65,9 @@ class Daemon:
         self.settings = settings
         self._listeners = tuple(listeners)
         self._lock = threading.RLock()
+        self._changing = threading.Lock()
+        """Held by who changes the conversation, one after the other."""
+        self._ending: list[Interpreter] = []
         self._muted = False
         self._direction = 0
         self._state: tuple[Any, ...] | None = None
@@ -159,7 +163,11 @@ class Daemon:
         self._rooms.close()
 
     def _drain(self) -> None:
-        if not self.interpreter.close(DRAIN):
+        until = time.monotonic() + DRAIN
+        with self._lock:
+            conversations = [*self._ending, self.interpreter]
+        in_time = [each.close(max(0.0, until - time.monotonic())) for each in conversations]
+        if not all(in_time):
             log.error("some finals were not ready in %g s", DRAIN)
 
     def __enter__(self) -> Self:
@@ -379,21 +387,36 @@ class Daemon:
         DragomanError
             A model that the change needs is not installed; everything stays as it was.
         """
-        directions = list(self.settings.directions)
-        directions[direction] = DirectionSettings.model_validate(directions[direction].model_dump() | changes)
-        self.converse(tuple(directions))
+        with self._changing:
+            directions = list(self.settings.directions)
+            directions[direction] = DirectionSettings.model_validate(directions[direction].model_dump() | changes)
+            old = self._begin(tuple(directions))
+        self._end(old)
 
     def converse(self, directions: tuple[DirectionSettings, ...]) -> None:
         """Change all directions, as `redirect` changes one."""
+        with self._changing:
+            old = self._begin(directions)
+        self._end(old)
+
+    def _begin(self, directions: tuple[DirectionSettings, ...]) -> Interpreter:
+        """Begin a new conversation, and return the one before, to which nobody listens any more."""
         settings = self.settings.model_copy(update={"directions": directions})
         self.engines.preload(settings)
         new = Interpreter(self.engines, settings, self._happened)
         with self._lock:
             old, self.interpreter, self.settings = self.interpreter, new, settings
+            self._ending.append(old)
             self._direction = min(self._direction, len(directions) - 1)
             if old.listening:
                 new.begin_turn(self._direction, hands_free=self.controller.mode is Trigger.OPEN)
+        return old
+
+    def _end(self, old: Interpreter) -> None:
+        """Wait for what was said last in a conversation."""
         old.close()
+        with self._lock:
+            self._ending.remove(old)
 
     def set_mode(self, mode: Trigger) -> None:
         """Change what starts a turn."""
