@@ -28,6 +28,8 @@ class Fluency:
 
     hesitations: frozenset[str]
     """Sounds that are no words."""
+    meant: tuple[tuple[str, ...], ...]
+    """Such sounds that mean something together: "uh huh" is a yes."""
     asides: tuple[tuple[str, ...], ...]
     """Phrases that mean nothing where commas set them off, the longest first."""
     edits: tuple[tuple[str, ...], ...]
@@ -46,6 +48,11 @@ class Fluency:
     """What transcribers write in brackets."""
     verb_last: bool
     """Whether a subordinate clause ends with its verb, so that the next may begin with the same one."""
+    phrasal: frozenset[str]
+    """Verbs that take a particle, after which a preposition may be the same word: "come in in the morning"."""
+    particles: frozenset[str]
+    clefts: frozenset[str]
+    """Words that open a clause which may end with a verb that comes again: "what it is is"."""
     alike: tuple[frozenset[str], ...]
     """Sets of words of which one may correct another: days, months, colours."""
 
@@ -67,6 +74,7 @@ def fluency(language: str) -> Fluency | None:
         return None
     return Fluency(
         hesitations=words(table["hesitations"]),
+        meant=_phrases(table.get("meant", [])),
         asides=_phrases(table["asides"]),
         edits=_phrases(table["edits"]),
         doubled=words(table["doubled"]),
@@ -76,6 +84,9 @@ def fluency(language: str) -> Fluency | None:
         digits=words(table["digits"]),
         sounds=words(table["sounds"]),
         verb_last=bool(table.get("verb_last", False)),
+        phrasal=words(table.get("phrasal", "")),
+        particles=words(table.get("particles", "")),
+        clefts=words(table.get("clefts", "")),
         alike=tuple(words(group) for group in table["alike"]),
     )
 

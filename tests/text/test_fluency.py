@@ -38,7 +38,30 @@ SPOKEN = [
     ("it", "Ehm, io io vorrei un caffè lunedì, anzi, martedì.", "Io vorrei un caffè martedì."),
 ]
 
+KEPT = [
+    ("en", 'He said, "I I think so."', 'He said, "I think so."'),
+    ("en", '"Um, yes," she said, "I, uh."', '"Yes," she said, "I."'),
+    ("pt", "«Eu eu sei»", "«Eu sei»"),
+    ("es", "¿Que que pasa?", "¿Que pasa?"),
+    ("en", "I mean, you know, it works.", "I mean, it works."),
+    ("pt", "Ele é médico, quer dizer, enfermeiro.", "Ele é médico, enfermeiro."),
+    ("en", "What he said is is true, uh huh.", "What he said is true, uh huh."),
+]
+
+
+@pytest.mark.parametrize(("language", "said", "meant"), KEPT)
+def test_quotation_marks_and_meaning_outlive_the_words_beside_them(language, said, meant):
+    assert remove_disfluencies(said, language) == meant
+
+
 FLUENT = [
+    ("en", "Mm hmm."),
+    ("en", "Uh huh. The ER is open."),
+    ("fr", "Ah bon ?"),
+    ("it", "Boh."),
+    ("pt", "Ahã."),
+    ("en", "Come in in the morning and log in in the app, or go on on Monday."),
+    ("en", "What it is is a problem, and all it is is noise."),
     ("en", "No, I don't know."),
     ("en", "I had had enough, and that that was it."),
     ("en", "New York New York is a song by Duran Duran."),
