@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from device.audio.portaudio import portaudio
@@ -12,6 +14,8 @@ from device.errors import DragomanError
 
 MOST_CHANNELS = 8
 """Channels that are captured at most."""
+CARDS = Path("/proc/asound")
+"""What ALSA tells of its cards (https://docs.kernel.org/sound/designs/procfile.html)."""
 
 
 class Direction(StrEnum):
@@ -86,6 +90,32 @@ def _default(ask: Any) -> int | None:
     except OSError:
         return None
     return index
+
+
+def held_devices(direction: Direction, cards: Path = CARDS) -> list[AudioDevice]:
+    """Return the devices of sound cards that a program has open, and nobody else can open meanwhile.
+
+    PortAudio opens a device to learn what it can do, so these are not in its list. They are named as it would name
+    them; their index, channels and rate are not known.
+    """
+    found = []
+    kind = "c" if direction is Direction.INPUT else "p"
+    for path in sorted(cards.glob(f"card*/pcm*{kind}/info")):
+        with suppress(OSError, KeyError, ValueError):
+            info = dict(line.split(": ", 1) for line in path.read_text().splitlines() if ": " in line)
+            if int(info["subdevices_avail"]) > 0:
+                continue
+            card, number = int(info["card"]), int(info["device"])
+            name = f"{_card_names(cards)[card]}: {info['name']} (hw:{card},{number})"
+            heard = int(direction is Direction.INPUT)
+            found.append(AudioDevice(index=-1, name=name, host="ALSA", inputs=heard, outputs=1 - heard, rate=0))
+    return found
+
+
+def _card_names(cards: Path) -> dict[int, str]:
+    """Return the short name of each card: ``1 [Intel  ]: HDA-Intel - HDA Intel`` is the Intel's."""
+    lines = re.findall(r"^ *(\d+) \[[^]]*\]: .*? - (.*)$", (cards / "cards").read_text(), re.MULTILINE)
+    return {int(number): name.strip() for number, name in lines}
 
 
 def choose(devices: list[AudioDevice], wanted: str | int | None, direction: Direction) -> AudioDevice:

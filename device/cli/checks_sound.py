@@ -51,6 +51,8 @@ def sound(settings: Settings) -> Iterator[Finding]:
         except DragomanError as error:
             if direction is Direction.OUTPUT and not settings.speech.enabled:
                 yield ok(name, f"not needed, for speech is off ({error})")
+            elif (held := _held(device, direction)) is not None:
+                yield ok(name, f"{held} (in use)")
             else:
                 yield problem(name, str(error), _remedy(direction))
             continue
@@ -64,7 +66,10 @@ def hearing(settings: Settings) -> Iterator[Finding]:
 
     from device.audio.frontend import array_geometry
 
-    if _stands_in(settings.audio.input) or not _there(settings):
+    if _stands_in(settings.audio.input):
+        return
+    if not _there(settings):
+        yield from _held_here(settings, "hearing")
         return
     try:
         geometry = array_geometry(settings.frontend.array)
@@ -101,6 +106,7 @@ def round_trip(settings: Settings) -> Iterator[Finding]:
     if not settings.speech.enabled or _stands_in(settings.audio.input) or _stands_in(settings.audio.output):
         return
     if not _there(settings):
+        yield from _held_here(settings, "round trip")
         return
     played = chirp(CHIRP)
     heard = listen(settings, ROUND_TRIP, played)
@@ -193,6 +199,24 @@ def _there(settings: Settings) -> bool:
     except DragomanError:
         return False
     return True
+
+
+def _held(device: str | int | None, direction: Direction) -> str | None:
+    """Return the name of a configured device that is not listed because somebody has it open."""
+    from device.audio.devices import choose, held_devices
+
+    try:
+        return choose(held_devices(direction), device, direction).name
+    except DragomanError:
+        return None
+
+
+def _held_here(settings: Settings, check: str) -> Iterator[Finding]:
+    """Say that a check was not made because the microphone is in use; that there is none is told by `sound`."""
+    from device.audio.devices import Direction
+
+    if held := _held(settings.audio.input, Direction.INPUT):
+        yield warning(check, f"{held} is in use", HELD)
 
 
 def _stands_in(device: str | int | None) -> bool:

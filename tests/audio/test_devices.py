@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from device.audio.devices import AudioDevice, Direction, choose, list_devices
+from device.audio.devices import AudioDevice, Direction, choose, held_devices, list_devices
 from device.cli.common import Invocation
 from device.cli.devices import devices
 from device.errors import DragomanError
@@ -25,6 +25,28 @@ DEVICES = [
     device(3, "Mic", inputs=2),
     device(4, "default", inputs=128, outputs=128, default_input=True, default_output=True),
 ]
+
+
+def write_card(folder, number, short, *, capture, playback):
+    """Write what ALSA's /proc/asound has of a card with one device; the numbers are the subdevices that are free."""
+    with (folder / "cards").open("a") as cards:
+        cards.write(f" {number} [{short:15}]: USB-Audio - {short} Array\n{'':22}{short} at usb-1\n")
+    for kind, stream, free in (("c", "CAPTURE", capture), ("p", "PLAYBACK", playback)):
+        place = folder / f"card{number}" / f"pcm0{kind}"
+        place.mkdir(parents=True)
+        (place / "info").write_text(
+            f"card: {number}\ndevice: 0\nsubdevice: 0\nstream: {stream}\nid: USB Audio\nname: USB Audio\n"
+            f"subname: subdevice #0\nclass: 0\nsubclass: 0\nsubdevices_count: 1\nsubdevices_avail: {free}\n"
+        )
+
+
+def test_what_somebody_holds_is_named_as_portaudio_names_it(tmp_path):
+    assert held_devices(Direction.INPUT, tmp_path) == []
+    write_card(tmp_path, 0, "Kitchen", capture=1, playback=0)
+    write_card(tmp_path, 1, "ReSpeaker", capture=0, playback=1)
+    (held,) = held_devices(Direction.INPUT, tmp_path)
+    assert (held.name, held.inputs, held.outputs) == ("ReSpeaker Array: USB Audio (hw:1,0)", 1, 0)
+    assert [device.name for device in held_devices(Direction.OUTPUT, tmp_path)] == ["Kitchen Array: USB Audio (hw:0,0)"]
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,19 @@
 import json
 import re
 import socket
+from functools import partial
 
 import gpiozero
 import pytest
 
+from device.audio.devices import held_devices
 from device.cli import checks
 from device.cli.findings import Finding, Status
 from device.config import Settings
 from device.controls.pins import mock_press
 from device.errors import DragomanError
 from tests.audio.pulse import virtual_mic
+from tests.audio.test_devices import write_card
 from tests.cli.test_main import dragoman
 from tools.local_broker import LocalBroker
 
@@ -340,6 +343,21 @@ def test_a_microphone_that_somebody_else_holds_is_told(monkeypatch):
     for check in (checks.hearing, checks.round_trip):
         (told,) = findings(check)
         assert (told.status, "busy" in told.text, "stop dragoman" in told.remedy) == (Status.WARNING, True, True)
+
+
+def test_devices_that_a_running_daemon_has_open_are_no_problem(monkeypatch, tmp_path):
+    write_card(tmp_path, 1, "ReSpeaker", capture=0, playback=0)
+    monkeypatch.setattr("device.audio.devices.list_devices", list)
+    monkeypatch.setattr("device.audio.devices.held_devices", partial(held_devices, cards=tmp_path))
+    settings = {"audio": {"input": "respeaker", "output": "respeaker"}}
+    assert [(f.status, f.text) for f in findings(checks.sound, **settings)] == [
+        (Status.OK, "ReSpeaker Array: USB Audio (hw:1,0) (in use)")
+    ] * 2
+    for check in (checks.hearing, checks.round_trip):
+        (told,) = findings(check, **settings)
+        assert (told.status, "stop dragoman" in told.remedy) == (Status.WARNING, True)
+    other = {"audio": {"input": "uma8", "output": "uma8"}}
+    assert [f.status for f in findings(checks.sound, **other)] == [Status.PROBLEM] * 2
 
 
 def test_silent_plays_nothing(dragoman, monkeypatch):
