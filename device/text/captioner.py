@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from device.events import Event, Final, Translation, UtteranceEnded
-from device.text.captions import CaptionStyle, Cue, Said, captions, fit
+from device.text.captions import CaptionStyle, Cue, Said, captions, fit, speaker_label
 from device.text.rules import primary
 
 
@@ -22,14 +22,19 @@ class Captioner:
         language already stands as it was said.
     both
         Show what was said above its translation.
+    label
+        Write who speaks before the words of whoever is not the one before: for formats that cannot say it otherwise.
     show
         Receives each caption as soon as its text is known; without it they are kept in ``cues``.
     """
 
     def __init__(
-        self, style: CaptionStyle, target: str | None, *, both: bool = False, show: Callable[[Cue], None] | None = None
-    ) -> None:
+        self, style: CaptionStyle, target: str | None, *, both: bool = False, label: bool = False,
+        show: Callable[[Cue], None] | None = None,
+    ) -> None:  # fmt: skip
         self._style, self._target, self._both, self._show = style, target, both, show
+        self._label = label
+        self._speaker: int | None = None
         self._finals: dict[str, Final] = {}
         self._shown_until = 0.0
         self.cues: list[Cue] = []
@@ -58,10 +63,15 @@ class Captioner:
         if self._both:
             self._caption(_said(final), (event.text, event.language))
         else:
-            self._caption(Said(event.text, event.language, final.start, final.end))
+            self._caption(Said(event.text, event.language, final.start, final.end, speaker=final.speaker))
 
     def _caption(self, said: Said, translation: tuple[str, str] | None = None) -> None:
-        cues = captions(said, self._style, translation)
+        label = ""
+        if self._label and said.speaker is not None and said.speaker != self._speaker:
+            label = speaker_label(said.speaker)
+        cues = captions(said, self._style, translation, label=label)
+        if cues:
+            self._speaker = said.speaker
         if self._show is None:
             self.cues += cues
             return
@@ -74,4 +84,4 @@ class Captioner:
 
 
 def _said(final: Final) -> Said:
-    return Said(final.text, final.language, final.start, final.end, final.words)
+    return Said(final.text, final.language, final.start, final.end, final.words, final.speaker)

@@ -26,23 +26,31 @@ class CaptionFormat(StrEnum):
     TTML = "ttml"
     JSON = "json"
 
+    @property
+    def names_speakers(self) -> bool:
+        """Whether a caption can say who speaks beside its text; in SubRip the text itself must."""
+        return self is not CaptionFormat.SRT
+
 
 def write_captions(cues: Sequence[Cue], form: CaptionFormat) -> str:
     """Return a whole caption file.
 
     WebVTT is W3C's, TTML its Timed Text Markup Language 1; JSON is a list of objects with ``start`` and ``end`` in
-    seconds, ``lines`` and ``language``.
+    seconds, ``lines`` and ``language``. Who speaks is a voice span in WebVTT, an agent in TTML, ``speaker`` in JSON.
     """
     if form is CaptionFormat.JSON:
         return json.dumps([as_dict(cue) for cue in cues], ensure_ascii=False, indent=1) + "\n"
     file = pysubs2.SSAFile()
     for cue in cues:
         text = "\\N".join(_written(line, form) for line in cue.lines)
+        if form is CaptionFormat.VTT and cue.speaker is not None:
+            text = f"<v {_name(cue.speaker)}>{text}"
         file.append(pysubs2.SSAEvent(start=round(cue.start * 1000), end=round(cue.end * 1000), text=text))
     written = str(file.to_string(form.value))
     if form is CaptionFormat.TTML:
         language = cues[0].language if cues else "und"
         written = _STYLE.sub("", written).replace("<tt ", f"<tt xml:lang={quoteattr(language)} ", 1)
+        written = _with_agents(written, cues)
     return re.sub(r"[ \t]+(?=\n)", "", written).rstrip("\n") + "\n"
 
 
@@ -72,9 +80,31 @@ def as_dict(cue: Cue) -> dict[str, Any]:
         "start": round(cue.start, 3), "end": round(cue.end, 3), "language": cue.language,
         "lines": list(cue.lines[: cue.second] if cue.second else cue.lines),
     }  # fmt: skip
+    if cue.speaker is not None:
+        out["speaker"] = cue.speaker
     if cue.second_language:
         out["translation"] = {"language": cue.second_language, "lines": list(cue.lines[cue.second :])}
     return out
+
+
+def _name(speaker: int) -> str:
+    return f"Speaker {speaker}"
+
+
+def _with_agents(document: str, cues: Sequence[Cue]) -> str:
+    """Say in a TTML document who speaks (``ttm:agent``, https://www.w3.org/TR/ttml1/#metadata-vocabulary-agent)."""
+    speakers = sorted({cue.speaker for cue in cues if cue.speaker is not None})
+    if not speakers:
+        return document
+    agents = "".join(
+        f'\n      <ttm:agent xml:id="speaker-{number}" type="person">'
+        f'\n        <ttm:name type="alias">{_name(number)}</ttm:name>\n      </ttm:agent>'
+        for number in speakers
+    )
+    head = f"\n  <head>\n    <metadata>{agents}\n    </metadata>\n  </head>"
+    whose = iter([f' ttm:agent="speaker-{cue.speaker}"' if cue.speaker is not None else "" for cue in cues])
+    document = re.sub(r"<p(?= )", lambda _: "<p" + next(whose), document)
+    return re.sub(r"(<tt [^>]*)>", rf'\1 xmlns:ttm="http://www.w3.org/ns/ttml#metadata">{head}', document, count=1)
 
 
 def _written(line: str, form: CaptionFormat) -> str:

@@ -57,6 +57,8 @@ class Cue:
     second_language: str | None = None
     """Of the lines from `second` on, where there are two languages."""
     second: int = 0
+    speaker: int | None = None
+    """Who says it, where that is known; nobody else says anything in it."""
 
     @property
     def text(self) -> str:
@@ -74,9 +76,17 @@ class Said:
     end: float
     words: tuple[SpokenWord, ...] = ()
     """With their times, where the recogniser told them; they need not be spelled as in the text."""
+    speaker: int | None = None
 
 
-def captions(said: Said, style: CaptionStyle, translation: tuple[str, str] | None = None) -> list[Cue]:
+def speaker_label(speaker: int) -> str:
+    """Return what stands before the words of a speaker where people read it, whatever they read: a number."""
+    return f"{speaker}: "
+
+
+def captions(
+    said: Said, style: CaptionStyle, translation: tuple[str, str] | None = None, *, label: str = ""
+) -> list[Cue]:
     """Return the captions of one utterance, in order.
 
     Parameters
@@ -87,20 +97,22 @@ def captions(said: Said, style: CaptionStyle, translation: tuple[str, str] | Non
         What a caption may be.
     translation
         A text and its language to stand under ``said`` in the same captions.
+    label
+        What stands before the first word; no line ends after it.
     """
-    blocks = _blocks(said.text, said.language, style)
+    blocks = _blocks(said.text, said.language, style, label)
     if not blocks:
         return []
     under: list[str] = []
     if translation is not None:
         under = _blocks(translation[0], translation[1], style)
         count = max(len(blocks), len(under))
-        blocks, under = _into(blocks, said, count), _into(under, Said(*translation, 0, 0), count)
+        blocks, under = _into(blocks, said, count, label), _into(under, Said(*translation, 0, 0), count)
     times = _times(blocks, said)
     cues = []
     for number, (block, (start, end)) in enumerate(zip(blocks, times, strict=True)):
-        lines = wrap(block, said.language, style)
-        cue = Cue(start, end, lines, said.language)
+        lines = wrap(block, said.language, style, "" if number else label)
+        cue = Cue(start, end, lines, said.language, speaker=said.speaker)
         if translation is not None and number < len(under) and under[number]:
             more = wrap(under[number], translation[1], style)
             cue = dataclasses.replace(cue, lines=(*lines, *more), second_language=translation[1], second=len(lines))
@@ -136,20 +148,25 @@ def needed(cue: Cue, style: CaptionStyle) -> float:
     return min(max(style.shortest, max(first, second) / style.reading_speed), style.longest)
 
 
-def wrap(text: str, language: str, style: CaptionStyle) -> tuple[str, ...]:
-    """Return ``text`` in lines, as few and as even as can be; a line is only longer where one word is."""
+def wrap(text: str, language: str, style: CaptionStyle, label: str = "") -> tuple[str, ...]:
+    """Return ``text`` in lines, as few and as even as can be; a line is only longer where one word is.
+
+    A ``label`` stands before the first word, and no line ends after it.
+    """
     units = _units(text, language)
     limit = line_length(language, style)
     if not units:
         return ()
-    if len(_glue(units, language)) <= limit:
-        return (_glue(units, language),)
-    total = sum(map(len, units)) + len(units) - 1
+    whole = label + _glue(units, language)
+    if len(whole) <= limit:
+        return (whole,)
+    total = len(label) + sum(map(len, units)) + len(units) - 1
     for count in range(max(2, math.ceil(total / limit)), len(units) + 1):
-        pieces = _share_out(units, language, count)
+        first, *others = _share_out(units, language, count, label)
+        pieces = (label + first, *others)
         if all(len(piece) <= limit for piece in pieces):
-            return tuple(pieces)
-    return tuple(units)
+            return pieces
+    return (label + units[0], *units[1:])
 
 
 def line_length(language: str, style: CaptionStyle) -> int:
@@ -159,22 +176,24 @@ def line_length(language: str, style: CaptionStyle) -> int:
     return style.line_length
 
 
-def _blocks(text: str, language: str, style: CaptionStyle) -> list[str]:
-    """Cut a text into what stands on the screen at once."""
+def _blocks(text: str, language: str, style: CaptionStyle, label: str = "") -> list[str]:
+    """Cut a text into what stands on the screen at once, so that a label before the first word has room."""
     text = " ".join(text.split())
     out: list[str] = []
     for sentence in split_sentences(text, language):
         core = sentence.strip()
         if not core:
             continue
-        if out and len(out[-1]) + len(core) < line_length(language, style):
+        before = label if len(out) < 2 else ""
+        if out and len(before) + len(out[-1]) + len(core) < line_length(language, style):
             out[-1] = _join(out[-1], core, language)
             continue
+        before = "" if out else label
         units = _units(core, language)
-        count = max(1, math.ceil(len(core) / (style.lines * line_length(language, style))))
+        count = max(1, math.ceil(len(before + core) / (style.lines * line_length(language, style))))
         while count <= len(units):
-            pieces = _share_out(units, language, count)
-            if all(_fits(piece, language, style) for piece in pieces):
+            pieces = _share_out(units, language, count, before)
+            if all(_fits(p, language, style, "" if n else before) for n, p in enumerate(pieces)):
                 break
             count += 1
         else:
@@ -183,17 +202,17 @@ def _blocks(text: str, language: str, style: CaptionStyle) -> list[str]:
     return out
 
 
-def _fits(text: str, language: str, style: CaptionStyle) -> bool:
+def _fits(text: str, language: str, style: CaptionStyle, label: str = "") -> bool:
     room = style.lines * line_length(language, style)
-    return len(text) <= room and len(wrap(text, language, style)) <= style.lines
+    return len(label + text) <= room and len(wrap(text, language, style, label)) <= style.lines
 
 
-def _into(blocks: Sequence[str], said: Said, count: int) -> list[str]:
+def _into(blocks: Sequence[str], said: Said, count: int, label: str = "") -> list[str]:
     """Return a text in exactly ``count`` captions; the last ones are empty where it has too few words."""
     if len(blocks) == count:
         return list(blocks)
     units = _units(" ".join(blocks), said.language)
-    pieces = _share_out(units, said.language, min(count, len(units))) if units else []
+    pieces = _share_out(units, said.language, min(count, len(units)), label) if units else []
     return [*pieces, *[""] * (count - len(pieces))]
 
 
@@ -213,14 +232,18 @@ def _join(first: str, second: str, language: str) -> str:
     return first + ("" if primary(language) in SPACELESS else " ") + second
 
 
-def _share_out(units: Sequence[str], language: str, count: int) -> list[str]:
-    """Cut units into ``count`` pieces, even in length and at good places, by dynamic programming."""
+def _share_out(units: Sequence[str], language: str, count: int, label: str = "") -> list[str]:
+    """Cut units into ``count`` pieces, even in length and at good places, by dynamic programming.
+
+    The first is shorter by a label that will stand before it.
+    """
     if count <= 1:
         return [_glue(units, language)]
     ends = [0]
     for unit in units:
         ends.append(ends[-1] + len(unit) + 1)
-    ideal = ends[-1] / count
+    ends[0] = -len(label)
+    ideal = (ends[-1] - ends[0]) / count
     penalties = _penalties(tuple(units), language)
     best = [0.0] + [math.inf] * len(units)
     back: list[list[int]] = []
