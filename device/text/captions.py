@@ -20,12 +20,18 @@ from typing import Final
 from device.events import SpokenWord
 from device.text.clauses import split_clauses
 from device.text.rules import fluency, primary
-from device.text.sentences import SPACELESS, split_sentences
+from device.text.sentences import SPACELESS, is_joined, split_sentences
 
 _SENTENCE_END: Final = re.compile(r"[.!?…。！？]+[\"'”’»)\]]*$")  # noqa: RUF001
 _CLAUSE_END: Final = re.compile(r"[,;:،、，；：–—-]+[\"'”’»)\]]*$")  # noqa: RUF001
 _WIDE_LINE: Final = 0.4
 """Characters of a line in a language without spaces, where each is twice as wide."""
+_LONGEST_WORD: Final = 42
+_LONGEST_FOREIGN: Final = 16
+"""Characters of a word of another language among those that are not parted by spaces."""
+_FOREIGN: Final = re.compile(r"[A-Za-z0-9À-ÿ.,:'’%-][A-Za-z0-9À-ÿ]|[A-Za-z0-9À-ÿ][.,:'’%-](?=[A-Za-z0-9À-ÿ])")  # noqa: RUF001
+"""Two characters of such a word."""
+_CLOSING: Final = "、。！？，」』）…ー.,:;!?)"  # noqa: RUF001
 _SEARCHED: Final = 12
 """Words to either side of the even share among which a caption's end is looked for."""
 _MOST_ALIGNED: Final = 400
@@ -217,19 +223,42 @@ def _into(blocks: Sequence[str], said: Said, count: int, label: str = "") -> lis
 
 
 def _units(text: str, language: str) -> list[str]:
-    """Return what a line can break between: words, or characters where words are not parted by spaces."""
-    longest = 42
-    if primary(language) in SPACELESS:
-        return re.findall(r"[A-Za-z0-9]{1,12}|\S[、。！？，」』）…ー]*", text)  # noqa: RUF001
-    return [word[start : start + longest] for word in text.split() for start in range(0, len(word), longest)]
+    """Return what a line can break between: words, or characters where words are not parted by spaces.
+
+    A space between characters stays with the one before it.
+    """
+    if primary(language) not in SPACELESS:
+        return [part for word in text.split() for part in _short(word, _LONGEST_WORD)]
+    units: list[str] = []
+    for place, character in enumerate(text):
+        closes = character.isspace() or character in _CLOSING
+        if units and (closes or is_joined(text, place) or _FOREIGN.match(text, place - 1)):
+            units[-1] += character
+        else:
+            units.append(character)
+    return [part for unit in units for part in _short(unit, _LONGEST_FOREIGN)]
+
+
+def _short(word: str, longest: int) -> list[str]:
+    """Cut what is too long for a line, but no letter from its marks."""
+    parts = []
+    start = 0
+    while len(word) - start > longest:
+        end = start + longest
+        while end > start + 1 and is_joined(word, end):
+            end -= 1
+        parts.append(word[start:end])
+        start = end
+    return [*parts, word[start:]]
 
 
 def _glue(units: Sequence[str], language: str) -> str:
-    return ("" if primary(language) in SPACELESS else " ").join(units)
+    return "".join(units).strip() if primary(language) in SPACELESS else " ".join(units)
 
 
 def _join(first: str, second: str, language: str) -> str:
-    return first + ("" if primary(language) in SPACELESS else " ") + second
+    apart = primary(language) not in SPACELESS or (first[-1:].isascii() and second[:1].isascii())
+    return first + " " * apart + second
 
 
 def _share_out(units: Sequence[str], language: str, count: int, label: str = "") -> list[str]:

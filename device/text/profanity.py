@@ -26,6 +26,8 @@ _SPACED: Final = re.compile(
     r"(?<![^\W_])[^\W\d_](?P<gap>[ .\-_*·])(?:[^\W\d_](?P=gap)){1,14}[^\W\d_](?![^\W_]|[*'’])"  # noqa: RUF001
 )
 """Single letters with the same sign between them."""
+_LETTERS: Final = {"es": "ñ", "pt": "ç", "fr": "ç", "de": "äöü"}
+"""Letters that are no accented others: in Spanish a "cono" is a cone."""
 _SPACE: Final = re.compile(r"[ .\-_*·]+")
 _SIGNS: Final = str.maketrans(
     {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"}
@@ -33,8 +35,10 @@ _SIGNS: Final = str.maketrans(
 _RUNS: Final = re.compile(r"(.)\1+")
 _LONGEST: Final = 64
 """Letters of the longest word that is looked at."""
+_PART: Final = re.compile(r"[^-]{3,}")
 _TAG: Final = "<profanity>{}</profanity>"
 _LEFT_OVER: Final = (
+    (re.compile(r"\"\"|“”|«\s*»|\(\)"), ""),
     (re.compile(r"[ \t]{2,}"), " "),
     (re.compile(r"[ \t]+(?=[,.;:!?…])"), ""),
     (re.compile(r"(?:^|(?<=[,(¿¡]))\s*,"), ""),
@@ -55,13 +59,14 @@ class ProfanityFilter:
 
     def __init__(self, language: str, more: Iterable[str] = ()) -> None:
         tag = primary(language)
+        self._letters = _LETTERS.get(tag, "")
         entries = [*_listed(tag), *(word for entry in more for word in entry.lower().split())]
-        innocent = {_folded(e[1:]) for e in entries if e.startswith("!")}
+        innocent = {self._folded(e[1:]) for e in entries if e.startswith("!")}
         entries = [e for e in entries if not e.startswith("!")]
         self._innocent = frozenset(innocent)
-        self._exact = frozenset(_folded(e) for e in entries if not e.endswith("*")) - innocent
+        self._exact = frozenset(self._folded(e) for e in entries if not e.endswith("*")) - innocent
         # A stem also stands for itself; "*" alone is none.
-        self._stems = tuple(sorted({_folded(e) for e in entries if e.endswith("*") and len(e) > 2}))
+        self._stems = tuple(sorted({self._folded(e) for e in entries if e.endswith("*") and len(e) > 2}))
         self._starts = frozenset(stem[:2] for stem in self._stems)
         self._plain_exact = frozenset(_RUNS.sub(r"\1", word) for word in self._exact)
         self._plain_stems = tuple(_RUNS.sub(r"\1", stem) for stem in self._stems)
@@ -70,7 +75,14 @@ class ProfanityFilter:
         """Return where the offensive words of ``text`` begin and end, in order, none overlapping another."""
         found = [m.span() for m in _SPACED.finditer(text) if self._is_spaced_out(m[0])]
         taken = {place for start, end in found for place in range(start, end)}
-        found += [m.span() for m in _WORD.finditer(text) if m.start() not in taken and self.is_offensive(m[0])]
+        for match in _WORD.finditer(text):
+            if match.start() in taken:
+                continue
+            if self.is_offensive(match[0]):
+                found.append(match.span())
+            elif "-" in match[0] and match[0].lower() not in self._innocent:  # "kick-ass"
+                parts = ((m.start() + match.start(), m[0]) for m in _PART.finditer(match[0]))
+                found += [(start, start + len(part)) for start, part in parts if self.is_offensive(part)]
         return sorted(found)
 
     def is_offensive(self, word: str) -> bool:
@@ -79,7 +91,7 @@ class ProfanityFilter:
             return False
         if "*" in word.rstrip("*"):
             return self._is_starred(word)
-        plain = _folded(word)
+        plain = self._folded(word)
         for spoken in dict.fromkeys(
             (plain, plain.removesuffix("'s"), plain.rpartition("'")[2], plain.translate(_SIGNS))
         ):
@@ -121,13 +133,13 @@ class ProfanityFilter:
 
     def _is_spaced_out(self, text: str) -> bool:
         word = _SPACE.sub("", text)
-        folded = _folded(word)
+        folded = self._folded(word)
         # Only a whole word, and none that is short: "a s s" may be initials.
         return len(folded) > 3 and folded not in self._innocent and self._matches(folded, self._exact, self._stems)
 
     def _is_starred(self, word: str) -> bool:
         """Whether "f*ck" or "sh*t" can only be one of the words."""
-        folded = _folded(word)
+        folded = self._folded(word)
         letters = sum(c.isalpha() for c in folded)
         if letters < 2 or not folded[0].isalpha():
             return False
@@ -136,6 +148,12 @@ class ProfanityFilter:
             len(folded) >= len(stem) and pattern.fullmatch(stem + folded[len(stem) :].replace("*", "x"))
             for stem in self._stems
         )
+
+    def _folded(self, word: str) -> str:
+        """Return a word small, without accents but the language's own, hidden signs and last stars."""
+        small = unicodedata.normalize("NFKC", word.lower().replace("’", "'"))  # noqa: RUF001
+        plain = (c if c in self._letters else unicodedata.normalize("NFKD", c) for c in small)
+        return "".join(c for c in "".join(plain) if not unicodedata.combining(c) and c not in _HIDDEN).rstrip("*!")
 
     def _matches(self, word: str, exact: frozenset[str], stems: Sequence[str]) -> bool:
         if word in exact:
@@ -150,12 +168,6 @@ def _listed(language: str) -> tuple[str, ...]:
     file = resources.files("device.text") / "data" / "profanity" / f"{language}.txt"
     lines = file.read_text(encoding="utf-8").splitlines()
     return tuple(word for line in lines if not line.startswith("#") for word in line.lower().split())
-
-
-def _folded(word: str) -> str:
-    """Return a word for comparing: small letters without accents and invisible characters, no star at its end."""
-    plain = unicodedata.normalize("NFKD", word.lower().replace("’", "'"))  # noqa: RUF001
-    return "".join(c for c in plain if not unicodedata.combining(c) and c not in _HIDDEN).rstrip("*!")
 
 
 def _drawn_out(word: str) -> bool:

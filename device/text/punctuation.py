@@ -21,6 +21,8 @@ _ENDED: Final = re.compile(r"[.!?…。！？؟][\"'”’)\]»]*\s*$")  # noqa:
 _BEGUN_SMALL: Final = re.compile(r"(?<![\w.])(?P<word>[^\W\d_]{3,})[.?] [^\W\d_](?=[^\W\d_]*[ ,])")
 """A word that ends a sentence, and the small or capital letter of the next one's first word, which is not its last."""
 _OWNER: Final = re.compile(r"['’]s$")  # noqa: RUF001
+_ARTICLE: Final = re.compile(r"(?:[ldjmnstc]|qu|dell|all|nell|sull|dall|un)['’](?=\w{3})")  # noqa: RUF001
+"""Joined to what follows it: "l'Italie", "dall'Italia"."""
 _LINKS: Final = words("de do da del della of")
 _SHORTEST_NOUN: Final = 5
 _EITHER_SIDE: Final = 3
@@ -73,11 +75,14 @@ def capitalise(text: str, language: str) -> str:
         def write(match: re.Match[str]) -> str:
             nonlocal named
             word = match[0].lower()
-            core = _OWNER.sub("", word)
+            article = _ARTICLE.match(word)
+            core = _OWNER.sub("", word[article.end() :] if article else word)
             surname = named and core in surnames() and core not in rules.small
             named = is_given_name(core, tag)
             noun = len(core) > _SHORTEST_NOUN and core.endswith(rules.noun_endings)
-            return _capital(match[0]) if surname or named or noun or core in rules.capitals else match[0]
+            if not (surname or named or noun or core in rules.capitals or word in rules.capitals):
+                return match[0]
+            return match[0][: article.end()] + _capital(match[0][article.end() :]) if article else _capital(match[0])
 
         text = _WORD.sub(write, text)
         if rules.proper is not None:

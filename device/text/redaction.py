@@ -40,16 +40,22 @@ _MOST_DIGITS: Final = 5_000
 
 Span = tuple[int, int, Redaction]
 
+_LETTER: Final = r"[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]"
+"""A letter of a script whose words are parted by spaces."""
+_EMAIL_BETWEEN: Final = re.compile(
+    rf"(?<![A-Za-z0-9_.+-])(?:{_LETTER}|[.+-]){{1,64}}@(?:{_LETTER}|-){{1,63}}(?:\.(?:{_LETTER}|-){{1,63}}){{1,8}}"
+)
+_PASSWORD: Final = re.compile(r"(?<=://)[^\s/<>\"]{1,200}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
+"""In a web address."""
 _EMAIL: Final = re.compile(
-    r"(?<=://)[^\s/<>\"]{1,200}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}"
-    r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+    r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
     r"|(?<!\w)[\w+-]{2,64}(?: (?:dot|ponto|punto|point|punkt) [\w+-]{1,64}){0,3}"
     r" (?:at|arroba|arobase|ät|chiocciola) [\w-]{2,63}"
     r"(?: (?:dot|ponto|punto|point|punkt) [\w-]{2,20}){0,2} (?:dot|ponto|punto|point|punkt)"
     r" (?:com|org|net|edu|gov|io|eu|info|pt|br|es|fr|de|it|uk|ch|at|nl|ca)(?!\w)",
     re.IGNORECASE,
 )
-"""As it is written, in a web address with its password too, and as it is said: "jane dot doe at example dot com"."""
+"""As it is written, and as it is said: "jane dot doe at example dot com"."""
 _CARD: Final = re.compile(r"(?<![\d.,-])\d(?:[ -]?\d){12,18}(?![\d-])")
 _IBAN: Final = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?!\w)", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"(?<![\w.,-])\d(?:[ .\-/]?\d){6,17}(?: ?[A-Z](?!\w))?(?![\w-])", re.IGNORECASE)
@@ -64,7 +70,7 @@ _IDS: Final[dict[str, tuple[Any, ...]]] = {
 _REGIONS: Final = {
     "en": ("US", "GB"), "pt": ("PT", "BR"), "es": ("ES", "MX"), "fr": ("FR",), "de": ("DE",), "it": ("IT",),
     "nl": ("NL",), "pl": ("PL",), "zh": ("CN",), "ja": ("JP",), "ru": ("RU",), "uk": ("UA",), "ca": ("ES",),
-    "gl": ("ES",),
+    "gl": ("ES",), "hi": ("IN",), "tr": ("TR",), "ko": ("KR",), "sv": ("SE",),
 }  # fmt: skip
 _NAME: Final = r"(?:[A-ZÀ-Þ][\w'’-]{0,29}|\d{1,3}[a-z]{2})"  # noqa: RUF001
 _LINK: Final = r"(?:(?:de|da|do|das|dos|del|la|las|los|el|du|des|le|les|di|della|degli|d'|l') ?)"
@@ -229,7 +235,8 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _emails(text: str, language: str) -> Iterator[tuple[int, int]]:  # noqa: ARG001
-    return (m.span() for m in _EMAIL.finditer(text))
+    for pattern in (_PASSWORD, _EMAIL_BETWEEN, _EMAIL):
+        yield from (m.span() for m in pattern.finditer(text))
 
 
 def _cards(text: str, language: str) -> Iterator[tuple[int, int]]:  # noqa: ARG001

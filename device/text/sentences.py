@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from typing import Final
 
 SPACELESS: Final = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
@@ -184,9 +185,19 @@ def _break_point(piece: str, start: int, limit: int) -> int:
             return ends[-1]
     # No space either: at least do not part a letter from its accents, or an emoji from its modifiers.
     end = latest
-    while end > earliest + 1 and _JOINS.match(piece, end):
+    while end > earliest + 1 and is_joined(piece, end):
         end -= 1
     return end
 
 
-_JOINS: Final = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u200c\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
+_JOINERS: Final = frozenset("\u200c\u200d\u0e30\u0e32\u0e33\u0e45\u0e46\u0eb0\u0eb2\u0eb3")
+"""Joiners, and vowels of Thai and Lao that follow their consonant."""
+_LEADING_VOWELS: Final = frozenset("\u200d\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4")
+_SKINS: Final = range(0x1F3FB, 0x1F400)
+
+
+def is_joined(text: str, place: int) -> bool:
+    """Whether the character at ``place`` belongs to the one before: an accent, a vowel sign, part of an emoji."""
+    character = text[place]
+    marks = unicodedata.category(character)[0] == "M" or character in _JOINERS or ord(character) in _SKINS
+    return marks or (place > 0 and text[place - 1] in _LEADING_VOWELS)

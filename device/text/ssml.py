@@ -141,6 +141,8 @@ def _walk(element: Element, manner: Manner, depth: int) -> Iterator[Part]:
     name = _name(element)
     if name in _REFUSED:
         raise SsmlError(f"<{name}> cannot be spoken here: leave it out")
+    if name == "metadata":
+        return  # about the document
     if (leaf := _leaf(element, name, manner)) is not None:
         yield from leaf
         return

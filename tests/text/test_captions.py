@@ -1,6 +1,7 @@
 import itertools
 import json
 import re
+import unicodedata
 from xml.etree import ElementTree as ET
 
 import pysubs2
@@ -88,6 +89,25 @@ def test_languages_without_spaces_have_shorter_lines_and_lose_no_character():
     assert "".join("".join(cue.lines) for cue in cues) == text
     assert all(len(line) <= 17 for cue in cues for line in cue.lines)
     assert not [line for cue in cues for line in cue.lines if line[0] in "，。"]  # noqa: RUF001
+
+
+def test_foreign_words_between_characters_stay_whole_and_apart():
+    text = "我用 iPhone15Pro and an international tool 看视频, 3.5 元。"
+    cues = captions(Said(text, "zh", 0, 9), STYLE)
+    lines = [line for cue in cues for line in cue.lines]
+    assert re.findall("[A-Za-z0-9.]+", " ".join(lines)) == ["iPhone15Pro", "and", "an", "international", "tool", "3.5"]
+    assert lines == [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("ภาษาไทยไม่มีช่องว่างระหว่างคำเป็นภาษาที่สวยงามที่ผมอยากเรียนรู้", "th"), ("क्षि" * 40, "hi"), ("e\u0301" * 90, "en")],
+)
+def test_no_line_begins_with_a_mark_of_the_letter_before(text, language):
+    cues = captions(Said(text, language, 0, 9), STYLE)
+    lines = [line for cue in cues for line in cue.lines]
+    assert "".join(lines) == text
+    assert not [line for line in lines if unicodedata.combining(line[0]) or unicodedata.category(line[0])[0] == "M"]
 
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), min_size=1, max_size=60), max_size=60)

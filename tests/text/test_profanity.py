@@ -62,6 +62,19 @@ def test_words_written_to_slip_through_are_found(written):
     assert ProfanityFilter("en").apply(f"what the {written} now", Profanity.REMOVED) == "what the now"
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("pt", "Picanha na brasa: ele pica a cebola e a abelha picou."),
+        ("es", "Un cono de helado y el cono sur."),
+        ("en", "Scunthorpe, Moby-Dick, a peacock and a raccoon assess the class."),
+        ("de", "Mose und der Marsch."),
+    ],
+)
+def test_letters_of_a_language_are_not_taken_for_others(language, text):
+    assert not ProfanityFilter(language).find(text)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_innocent_words_that_hold_offensive_ones_stay(language):
     words = ProfanityFilter(language)
@@ -82,6 +95,14 @@ def test_innocent_words_that_hold_offensive_ones_stay(language):
 )
 def test_each_way_to_treat_them(mode, shown):
     assert ProfanityFilter("en").apply("Well, fuck, it is shitty.", mode) == shown
+
+
+def test_a_quotation_of_nothing_else_goes_with_its_marks():
+    assert ProfanityFilter("en").apply('He said "shit" twice.', Profanity.REMOVED) == "He said twice."
+    assert (
+        ProfanityFilter("en").apply("Un-fucking-believable, kick-ass.", Profanity.MASKED)
+        == "Un-*******-believable, kick-***."
+    )
 
 
 def test_what_is_removed_whole_leaves_nothing():

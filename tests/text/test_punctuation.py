@@ -2,7 +2,7 @@
 
 import pytest
 
-from device.text.punctuation import begin_sentences
+from device.text.punctuation import begin_sentences, punctuate
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,15 @@ from device.text.punctuation import begin_sentences
 )
 def test_every_sentence_begins_with_a_capital(text, begun):
     assert begin_sentences(text, "en") == begun
+
+
+@pytest.mark.parametrize(
+    ("language", "heard", "written"),
+    [
+        ("fr", "je viens de l'iran et d'italie", "Je viens de l'Iran et d'Italie."),
+        ("it", "vengo dall'italia e dalla francia", "Vengo dall'Italia e dalla Francia."),
+        ("en", "o'clock and it's may", "O'clock and it's may."),
+    ],
+)
+def test_countries_have_their_capital_behind_an_article(language, heard, written):
+    assert punctuate(heard, language) == written

@@ -30,6 +30,20 @@ HIDDEN = [
     ("it", "Codice RCCMNL83S18D969H, via Roma 10.", "Codice [id], [address]."),
 ]
 
+SCRIPTS = [
+    ("ja", "メールはtaro@example.jpです", "メールは[email]です"),
+    ("zh", "邮箱是a.b@qq.com谢谢", "邮箱是[email]谢谢"),
+    ("zh", "写信到张三@例子.中国", "[email]"),
+    ("hi", "मेरा नंबर 98765 43210 है", "मेरा नंबर [phone] है"),
+    ("en", "Write to müller@köln.de please.", "Write to [email] please."),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "left"), SCRIPTS)
+def test_other_scripts_keep_the_words_beside_an_address(language, text, left):
+    assert redact(text, language, Redaction) == left
+
+
 KEPT = [
     ("en", "In 1984 it cost $25,000 for 123,456 people at 5:30 p.m. on 12-05-2020."),
     ("en", "Card 4111 1111 1111 1112 has a wrong digit, part 0000-0000."),

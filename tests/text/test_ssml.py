@@ -85,6 +85,10 @@ def test_substitutes_and_spelling():
     assert said('<say-as interpret-as="expletive">today</say-as>') == ["today"]
 
 
+def test_metadata_is_not_spoken():
+    assert said("<metadata><dc>by Ann</dc></metadata>Hello") == ["Hello"]
+
+
 def test_bookmarks_stand_where_they_are_written():
     assert speak('a<bookmark mark="m1"/>b')[1] == Bookmark("m1")
 
