@@ -19,6 +19,8 @@ from device.cli.common import (
     refuse_own_input,
     require_writable,
     settings_from,
+    speakers_options,
+    speakers_overrides,
     visible,
 )
 from device.config import DirectionSettings, Pins, Profanity, Redaction, Settings, Trigger
@@ -55,12 +57,13 @@ from device.text.captions import CaptionStyle, fit
     type=click.Choice([r.value for r in Redaction]),
     help="Leave out; may be given again [configured].",
 )
+@speakers_options
 @click.option("--live", is_flag=True, help="Write each caption as soon as it is known (for the microphone: always).")
 @click.pass_context
 def caption(
     ctx: click.Context, file: Path | None, form: str | None, source: str | None, target: str | None, both: bool,
     output: Path | None, line_length: int, lines: int, reading_speed: float, shortest: float, profanity: str | None,
-    redact: tuple[str, ...], live: bool,
+    redact: tuple[str, ...], speakers: bool | None, speakers_most: int | None, live: bool,
 ) -> int:  # fmt: skip
     """Write captions of a recording of any common format; without FILE, live ones of the microphone.
 
@@ -69,8 +72,11 @@ def caption(
       dragoman caption talk.mp4 --format srt --to pt -o talk.pt.srt
       dragoman caption talk.wav --format vtt --to pt --both
       dragoman caption --format vtt --to pt
+
+    With --speakers, WebVTT has voice spans, TTML agents, and JSON a field; in SubRip a number stands before the words
+    where the speaker changes.
     """  # noqa: D301 - \b is click's mark for lines that stay
-    loaded = settings_from(ctx)
+    loaded = settings_from(ctx, speakers_overrides(speakers, speakers_most))
     if both and target is None:
         raise UsageError("--both needs --to, the language of the translation")
     spoken = source or loaded.directions[0].source
@@ -94,13 +100,15 @@ def caption(
     style = CaptionStyle(line_length=line_length, lines=lines, reading_speed=reading_speed, shortest=shortest)
     with _Output(output) as out:
         if not live:
-            collector = _Told(style, target, both=both)
+            collector = _Told(style, target, both=both, label=not chosen.names_speakers)
             _hear_file(settings, file, collector)
             out.write(write_captions(fit(collector.cues, style), chosen))
             return int(collector.failed)
         writer = LiveCaptions(chosen)
         out.write(writer.head())
-        collector = _Told(style, target, both=both, show=lambda cue: out.write(writer.add(cue)))
+        collector = _Told(
+            style, target, both=both, label=not chosen.names_speakers, show=lambda cue: out.write(writer.add(cue))
+        )
         if file is None:
             _hear_microphone(settings, collector)
         else:
@@ -173,6 +181,8 @@ def _hear_file(settings: Settings, file: Path | None, sink: _Told) -> None:
     assert file is not None
     info = probe(file)
     with Engines.open(settings) as engines, progress() as bars:
+        if settings.speakers.enabled:
+            engines.telling_apart()  # a missing model is told before anything else
         bar = bars.add_task(file.name, total=info.duration)
         interpreter = Interpreter(engines, settings, sink)
         interpreter.begin_turn(hands_free=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from device.cli.common import clock, complain, on_terminal, print_json, visible
 from device.events import CONTROL_EVENTS, Error, Event, Final, Partial, PartialTranslation, Translation, UtteranceEnded
+from device.text.captions import speaker_label
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -38,7 +39,7 @@ class PlainCaptions:
 
     def _show(self, event: Event) -> None:
         if isinstance(event, Final):
-            print(f"[{clock(event.start)}] {event.text}", flush=True)
+            print(f"[{clock(event.start)}] {_said(event)}", flush=True)
         elif isinstance(event, Translation):
             print(f"{event.language:>9}  {event.text}", flush=True)
         elif isinstance(event, Error):
@@ -76,7 +77,7 @@ class LiveCaptions(PlainCaptions):
                 self._targets[event.language] = event.text
             case Final():
                 self._source, self._targets = "", {}
-                self._live.console.print(Text(f"{clock(event.start):>9}  {event.text}"))
+                self._live.console.print(Text(f"{clock(event.start):>9}  {_said(event)}"))
             case Translation():
                 self._live.console.print(Text(f"{event.language:>9}  {event.text}", style="bold"))
             case UtteranceEnded(has_text=False):
@@ -120,6 +121,11 @@ class JsonCaptions(PlainCaptions):
             print_json(event.to_dict() | self._named)
         if isinstance(event, Error):
             complain(visible(event.text))
+
+
+def _said(final: Final) -> str:
+    """Return a transcript and who said it; each line tells it, for any may be read alone."""
+    return (speaker_label(final.speaker) if final.speaker is not None else "") + final.text
 
 
 def open_captions(*, as_json: bool, live: bool = True, hint: str = "") -> PlainCaptions:

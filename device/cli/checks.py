@@ -20,7 +20,7 @@ from device.errors import DragomanError
 from device.wording import counted
 
 if TYPE_CHECKING:
-    from device.modelstore.catalogue import Model
+    from device.modelstore.catalogue import Catalogue, Model
 
 MEMORY_WANTED = 700e6
 """Bytes that a pair of languages takes with its models loaded."""
@@ -80,7 +80,7 @@ def models(settings: Settings) -> Iterator[Finding]:
         if model_id not in installed:
             remedy = f"dragoman models pull {model_id} (or remove it)"
             yield problem("models", f"{model_id} is not complete or damaged", remedy)
-    missing = dict(_missing(settings, [store.catalogue[model_id] for model_id in sorted(installed)]))
+    missing = dict(_missing(settings, store.catalogue, [store.catalogue[model_id] for model_id in sorted(installed)]))
     for what, remedy in missing.items():
         yield problem("models", what, remedy)
     if not missing:
@@ -88,9 +88,10 @@ def models(settings: Settings) -> Iterator[Finding]:
         yield ok("models", f"all there for {ways}; {len(installed)} in {store.directory}")
 
 
-def _missing(settings: Settings, installed: list[Model]) -> Iterator[tuple[str, str]]:
+def _missing(settings: Settings, catalogue: Catalogue, installed: list[Model]) -> Iterator[tuple[str, str]]:
     """Yield what no installed model does, with the command that gets it."""
     from device.engines.routes import find_route
+    from device.modelstore.choice import speaker_models
 
     def has(task: str, language: str | None = None) -> bool:
         return any(model.task == task and (language is None or model.speaks(language)) for model in installed)
@@ -110,6 +111,11 @@ def _missing(settings: Settings, installed: list[Model]) -> Iterator[tuple[str, 
             spoken = way.speak or way.targets[0]
             if target == spoken and settings.speech.enabled and not has("tts", target):
                 yield f"no voice for {target!r} is installed", pull
+    if settings.speakers.enabled:
+        apart = [model_id for model_id in speaker_models(catalogue) if not has(catalogue[model_id].task)]
+        if apart:
+            what = f"what tells speakers apart is not installed: {', '.join(apart)}"
+            yield what, f"dragoman models pull {' '.join(apart)}"
 
 
 def checksums(settings: Settings) -> Iterator[Finding]:

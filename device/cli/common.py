@@ -213,3 +213,34 @@ def require_writable(path: Path) -> None:
 def json_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the ``--json`` of a command: always JSON lines, one object of ``what`` a line, so that one reader does."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print JSON for programs: one {what} a line.")
+
+
+def speakers_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--speakers`` and ``--speakers-most``; see `speakers_overrides`."""
+    most = click.option(
+        "--speakers-most",
+        type=click.IntRange(0, 16),
+        metavar="N",
+        help="The same, and N people at most; 0: any number.",
+    )
+    speakers = click.option(
+        "--speakers/--no-speakers",
+        default=None,
+        help="Tell people apart by their voices, and say who speaks [configured].",
+    )
+    return speakers(most(command))
+
+
+def speakers_overrides(speakers: bool | None, most: int | None) -> dict[str, object]:
+    """Return what `speakers_options` set, by dotted key.
+
+    Raises
+    ------
+    UsageError
+        Nobody is to be told apart, but so many people.
+    """
+    if speakers is False and most is not None:
+        raise UsageError("--no-speakers and --speakers-most contradict each other")
+    if most is not None:
+        return {"speakers.enabled": True, "speakers.most": most}
+    return {} if speakers is None else {"speakers.enabled": speakers}

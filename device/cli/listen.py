@@ -8,7 +8,7 @@ import threading
 import click
 
 from device.cli.captions import open_captions
-from device.cli.common import LANGUAGE, json_option, settings_from
+from device.cli.common import LANGUAGE, json_option, settings_from, speakers_options, speakers_overrides
 from device.config import DirectionSettings, Pins, Trigger
 
 
@@ -17,11 +17,13 @@ from device.config import DirectionSettings, Pins, Trigger
 @click.option("--to", "targets", type=LANGUAGE, multiple=True, help="Language wanted; may be given again [configured].")
 @click.option("--speak/--no-speak", default=False, help="Speak the first target's translation [no].")
 @click.option("--push-to-talk", is_flag=True, help="Listen only between two presses of the space bar.")
+@speakers_options
 @json_option("event")
 @click.pass_context
 def listen(
-    ctx: click.Context, source: str | None, targets: tuple[str, ...], speak: bool, push_to_talk: bool, as_json: bool
-) -> None:
+    ctx: click.Context, source: str | None, targets: tuple[str, ...], speak: bool, push_to_talk: bool,
+    speakers: bool | None, speakers_most: int | None, as_json: bool,
+) -> None:  # fmt: skip
     """Show what is said into the microphone, and its translations, while it is said.
 
     Space begins and ends a turn with --push-to-talk, 1 and 2 choose the direction, q ends. Nothing is published.
@@ -30,7 +32,7 @@ def listen(
     from device.controls.keyboard import Key, Keyboard
     from device.daemon import Daemon
 
-    loaded = settings_from(ctx)
+    loaded = settings_from(ctx, speakers_overrides(speakers, speakers_most))
     directions = list(loaded.directions)
     if source or targets:
         first = directions[0]

@@ -11,7 +11,7 @@ import click
 from device.cli.common import json_option, print_json, settings_from
 from device.engines import mt_apertium
 from device.errors import DragomanError, UsageError
-from device.modelstore.choice import configured_models, models_for
+from device.modelstore.choice import configured_models, models_for, speaker_models
 from device.modelstore.files import human
 from device.modelstore.progress import Silent, for_terminal
 from device.modelstore.store import open_store
@@ -85,13 +85,15 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> None:
     metavar="FROM:TO",
     help="What is needed to hear FROM and speak TO, such as en:pt; may be given again.",
 )
-@click.option("--configured", is_flag=True, help="What the configuration needs: directions, voices, preferences.")
+@click.option("--configured", is_flag=True, help="What the configuration needs: directions, voices, speakers.")
 @json_option("model")
 @click.pass_context
 def pull(
     ctx: click.Context, ids: tuple[str, ...], defaults: bool, pairs: tuple[str, ...], configured: bool, as_json: bool
 ) -> None:
     """Fetch models by ID, or all that a pair of languages needs; nothing that is there already is fetched.
+
+    With nothing named, what tells speakers apart is fetched too where the configuration enables that.
 
     A pull that was interrupted goes on where it stopped.
     """
@@ -100,9 +102,14 @@ def pull(
     wanted = list(ids)
     for pair in pairs:
         wanted += [model.id for model in models_for(store.catalogue, *_pair(pair))]
+    settings = settings_from(ctx)
     if configured:
-        wanted += configured_models(store.catalogue, settings_from(ctx))
-    if defaults or not wanted:
+        wanted += configured_models(store.catalogue, settings)
+    if not (wanted or defaults):
+        defaults = True
+        if settings.speakers.enabled:
+            wanted += speaker_models(store.catalogue)
+    if defaults:
         wanted += [model.id for model in store.catalogue.defaults()]
     wanted = list(dict.fromkeys(wanted))
     store.pull(wanted, for_terminal())

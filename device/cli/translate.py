@@ -22,6 +22,8 @@ from device.cli.common import (
     read_stdin,
     refuse_own_input,
     settings_from,
+    speakers_options,
+    speakers_overrides,
     visible,
 )
 from device.config import DirectionSettings, Settings
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--identify", is_flag=True, help="Tell each line's language; --from is for lines that tell none [with --text]."
 )
+@speakers_options
 @json_option("event")
 @click.option("--realtime", is_flag=True, help="Play the recordings at their own pace.")
 @click.option(
@@ -59,7 +62,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def translate(
     ctx: click.Context, files: tuple[Path, ...], source: str | None, targets: tuple[str, ...], speak: Path | None,
-    voice: str | None, text: bool, identify: bool, as_json: bool, realtime: bool, partials: bool | None,
+    voice: str | None, text: bool, identify: bool, speakers: bool | None, speakers_most: int | None, as_json: bool,
+    realtime: bool, partials: bool | None,
 ) -> int:  # fmt: skip
     """Translate recordings of any common format, or with --text the lines of standard input.
 
@@ -68,6 +72,7 @@ def translate(
       dragoman translate talk.mp3 --from en --to pt
       dragoman translate talk.wav --to pt --speak talk-pt.wav
       dragoman translate talk.wav --realtime --json
+      dragoman translate interview.mp3 --speakers-most 2
       echo "Good morning." | dragoman translate --text --to pt
 
     In events, start and end are seconds into the recording. So is emitted with --realtime, where it tells latencies;
@@ -77,7 +82,7 @@ def translate(
         raise UsageError("give either recordings or --text (see dragoman translate --help)")
     if voice and not speak:
         raise UsageError("--voice needs --speak, the file that the voice speaks into")
-    loaded = settings_from(ctx)
+    loaded = settings_from(ctx, speakers_overrides(speakers, speakers_most))
     configured = loaded.directions[0]
     direction = DirectionSettings(
         source=source or configured.source,
@@ -88,6 +93,8 @@ def translate(
     if text:
         if speak or realtime:
             raise UsageError("--speak and --realtime go with recordings; see also dragoman say")
+        if speakers or speakers_most is not None:
+            raise UsageError("--speakers goes with recordings: lines of text have no voices")
         return _translate_lines(loaded, direction, as_json=as_json, identify=identify)
     if identify:
         raise UsageError("--identify goes with --text; in recordings one language is heard: --from")
@@ -173,6 +180,8 @@ def _translate_files(
         return 1
     with ExitStack() as stack:
         engines = stack.enter_context(Engines.open(settings))
+        if settings.speakers.enabled:
+            engines.telling_apart()  # now, and not once a recording
         printer.voice = stack.enter_context(WholeWavWriter(speak)) if speak else None
         stack.enter_context(captions)
         bars = stack.enter_context(progress(hidden=realtime or as_json))

@@ -24,8 +24,20 @@ def models_for(catalogue: Catalogue, source: str, target: str) -> list[Model]:
     return [vad, recogniser, *_translators(catalogue, source, target), voice]
 
 
+def speaker_models(catalogue: Catalogue) -> list[str]:
+    """Return the catalogue ids of what it takes to tell people apart by their voices.
+
+    Raises
+    ------
+    DragomanError
+        The catalogue lacks one of them.
+    """
+    tasks = {"segmentation": "model that finds where another voice goes on", "speaker": "model of voices"}
+    return [_first(catalogue.find(task=task), what).id for task, what in tasks.items()]
+
+
 def configured_models(catalogue: Catalogue, settings: Settings) -> list[str]:
-    """Return the catalogue ids of what the settings' directions, voices and preferences need.
+    """Return the catalogue ids of what the settings' directions, voices, speakers and preferences need.
 
     A direction without targets needs what hears its language; targets that are not spoken need no voice.
 
@@ -44,6 +56,8 @@ def configured_models(catalogue: Catalogue, settings: Settings) -> list[str]:
             wanted.append(_voice(catalogue, way.voice, spoken or way.source))
         elif spoken and settings.speech.enabled:
             wanted.append(_chosen(catalogue, settings, "tts", spoken, f"voice for {spoken!r}"))
+    if settings.speakers.enabled:
+        wanted += speaker_models(catalogue)
     return list(dict.fromkeys(wanted))
 
 
