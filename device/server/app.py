@@ -51,7 +51,7 @@ RECOGNITION_PATHS = (
 )
 TTS = ("", "/tts")
 """Where the addresses of text to speech begin, by how a program names the server."""
-SHARED_PATHS = ("/cognitiveservices/", "/tts/cognitiveservices/", "/speech/recognition/")
+SHARED_PATHS = ("/cognitiveservices/", "/tts/cognitiveservices/", "/speech/recognition/", "/stt/speech/recognition/")
 """What pages from elsewhere may ask for; they ask first (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
@@ -59,6 +59,8 @@ PREFLIGHT = {
     "X-Microsoft-OutputFormat",
     "Access-Control-Max-Age": "3600",
 }
+MOST_FIELDS = 200
+"""Parameters that an address may have."""
 OPEN_PATHS = ("/languages", "/openapi.json", "/healthz")
 """What needs no key: it tells nothing about anybody."""
 
@@ -171,7 +173,11 @@ async def _health(_request: Request) -> Response:
 
 async def _not_found(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    return error_response(status, f"{request.method} {request.url.path} is not served here")
+    # What an address does answer stands in every 405 (RFC 9110, 15.5.6), from all routes of that address.
+    routes = [route for route in request.app.routes if isinstance(route, Route) and route.matches(request.scope)[1]]
+    known = {method for route in routes for method in route.methods or ()}
+    more = {"Allow": ", ".join(sorted(known))} if status == 405 else {}
+    return error_response(status, f"{request.method} {request.url.path} is not served here", **more)
 
 
 async def _failed(_request: Request, error: Exception) -> Response:
@@ -189,7 +195,11 @@ class GateKeeper:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        request = _Head(scope)
+        try:
+            request = _Head(scope)
+        except ValueError:
+            await _deny(scope, receive, send, error_response(400, f"an address has at most {MOST_FIELDS} parameters"))
+            return
         path = scope["path"].lower()
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         allowed = self._service.settings.server.allowed_hosts
@@ -253,7 +263,7 @@ class _Head:
 
     def __init__(self, scope: Scope) -> None:
         self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=200)
+        pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
         self.query = query_of(pairs)
 
 

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from device.errors import DragomanError
 from device.events import Final
-from device.server.batch_store import BatchStore, Job, Status
+from device.server.batch_store import BatchStore, Job, Status, StoreError
 from device.server.errors import HttpError
 from device.server.identification import identify
 from device.server.languages import default_locale
@@ -26,6 +26,9 @@ from device.server.sources import check, folder_contents, opened
 log = logging.getLogger(__name__)
 
 MOST_SOURCES = 1000
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _LOOK = 30.0
 """Seconds between two looks for what has expired."""
 _DURATION = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,5})M)?(?:(\d{1,6})S)?)?")
@@ -115,7 +118,7 @@ class BatchWorkers:
 
     async def run(self) -> None:
         """Work until cancelled; what was begun is taken up again by the next start."""
-        self._store.give_back()
+        await self._kept(self._store.give_back)
         workers = self._service.settings.server.batch_workers
         async with asyncio.TaskGroup() as group:
             group.create_task(self._expire())
@@ -134,12 +137,12 @@ class BatchWorkers:
 
     async def _expire(self) -> None:
         while True:
-            await self._service.work(self._store.expire)
+            await self._kept(self._store.expire)
             await asyncio.sleep(_LOOK)
 
     async def _work(self) -> None:
         while True:
-            job = await self._service.work(self._store.take)
+            job = await self._kept(self._store.take)
             if job is None:
                 async with self._waiting:
                     with contextlib.suppress(TimeoutError):
@@ -155,10 +158,21 @@ class BatchWorkers:
                 del self._current[job.id]
             if not task.cancelled() and (error := task.exception()):
                 log.error("a batch transcription failed", exc_info=error)
-                await self._service.work(self._store.finish, job.id, Status.FAILED, lifetime(job.definition))
+                await self._kept(self._store.finish, job.id, Status.FAILED, lifetime(job.definition))
+
+    async def _kept(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a call of the store returns, and wait while the disk is full or fails: it may be mended."""
+        while True:
+            try:
+                return await self._service.work(call, *args, **kwargs)
+            except StoreError as error:
+                log.error("batch transcription waits: %s", error)
+                await asyncio.sleep(_LOOK)
 
     async def _transcribe(self, job: Job) -> None:
-        done = {result.number: result for result in await self._service.work(self._store.results, job.id)}
+        if await self._kept(self._store.get, job.id) is None:
+            return  # deleted before it was begun
+        done = {result.number: result for result in await self._kept(self._store.results, job.id)}
         failed = sum(result.error is not None for result in done.values())
         for number, source in enumerate(job.sources):
             if number in done:
@@ -168,10 +182,13 @@ class BatchWorkers:
                 body = await self._one(job, source)
             except DragomanError as failure:
                 error = str(failure)
-                failed += 1
-            await self._service.work(self._store.add_result, job.id, number, body, error)
+            except Exception:
+                log.exception("a recording could not be transcribed")
+                error = "the recording could not be transcribed"
+            failed += error is not None
+            await self._kept(self._store.add_result, job.id, number, body, error)
         status = Status.FAILED if failed == len(job.sources) else Status.SUCCEEDED
-        await self._service.work(self._store.finish, job.id, status, lifetime(job.definition))
+        await self._kept(self._store.finish, job.id, status, lifetime(job.definition))
 
     async def _one(self, job: Job, source: str) -> dict[str, Any]:
         settings = self._service.settings.server

@@ -14,6 +14,7 @@ from device.server.batch import BatchWorkers, definition_sources
 from device.server.batch_store import REPORT, BatchStore, Job, Result, Status
 from device.server.bodies import read_body
 from device.server.errors import HttpError
+from device.server.jsons import parse_json
 from device.server.service import Service
 
 LONGEST_BODY = 1 << 20
@@ -167,8 +168,8 @@ def _number(request: Request, name: str, default: int) -> int:
 
 async def _object(request: Request) -> Mapping[str, Any]:
     try:
-        body = json.loads(await read_body(request, LONGEST_BODY))
-    except (ValueError, RecursionError):
+        body = parse_json(await read_body(request, LONGEST_BODY))
+    except ValueError:
         raise HttpError(400, "the body is not valid JSON") from None
     if not isinstance(body, dict):
         raise HttpError(400, "the body must be a JSON object")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -29,6 +30,10 @@ CREATE TABLE IF NOT EXISTS result (
 """
 REPORT = "report"
 """The id of every transcription's report."""
+
+
+class StoreError(DragomanError):
+    """Transcriptions cannot be kept or read at the moment: the disk is full, or fails."""
 
 
 class Status(StrEnum):
@@ -177,21 +182,22 @@ class BatchStore:
 
     def results(self, job_id: str) -> list[Result]:
         """Return what came of a transcription's recordings so far, in their order."""
-        with self._lock:
-            rows = self._base.execute(
-                "SELECT id, number, created, error, body FROM result WHERE transcription = ? ORDER BY number",
-                (job_id,),
-            ).fetchall()
-        return [Result(*row) for row in rows]
+        query = "SELECT id, number, created, error, body FROM result WHERE transcription = ? ORDER BY number"
+        return [Result(*row) for row in self._rows(query, job_id)]
 
     def _jobs(self, where: str, *values: Any) -> list[Job]:
         query = f"SELECT id, created, acted, status, definition, sources FROM transcription {where}"
-        with self._lock:
-            rows = self._base.execute(query, values).fetchall()
         return [
             Job(id_, created, acted, Status(status), json.loads(definition), tuple(json.loads(sources)))
-            for id_, created, acted, status, definition, sources in rows
+            for id_, created, acted, status, definition, sources in self._rows(query, *values)
         ]
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._base.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise StoreError(f"the batch transcriptions cannot be read: {error}") from None
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -201,10 +207,10 @@ class BatchStore:
                 yield self._base
                 self._base.execute("COMMIT")
             except BaseException as error:
-                if self._base.in_transaction:
+                with contextlib.suppress(sqlite3.Error):  # where there is nothing to take back
                     self._base.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
-                    raise DragomanError(f"the batch transcriptions cannot be kept: {error}") from None
+                if isinstance(error, sqlite3.Error):
+                    raise StoreError(f"the batch transcriptions cannot be kept: {error}") from None
                 raise
 
 

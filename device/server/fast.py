@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from starlette.types import Message
 from device.events import Final
 from device.server.errors import HttpError
 from device.server.identification import identify
+from device.server.jsons import parse_json
 from device.server.languages import default_locale
 from device.server.options import MOST_PHRASES, profanity_option
 from device.server.recordings import Recording, Transcript, transcribe
@@ -126,8 +126,8 @@ def _definition(part: object) -> dict[str, Any]:
         data = part if isinstance(part, str) else "{}"
         if isinstance(part, UploadFile):
             raise HttpError(400, "the part 'definition' must be JSON text, not a file")
-        definition = json.loads(data)
-    except (ValueError, RecursionError):
+        definition = parse_json(data)
+    except ValueError:
         raise HttpError(400, "the part 'definition' is not valid JSON") from None
     if not isinstance(definition, dict):
         raise HttpError(400, "the part 'definition' must be a JSON object")

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from device.errors import DragomanError
+from device.server.jsons import parse_json
 
 MOST_HEADERS = 64
 _USUAL = 256
@@ -63,8 +64,8 @@ def json_object(body: bytes, what: str) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        value = _lower(json.loads(body))
-    except (ValueError, RecursionError):
+        value = _lower(parse_json(body))
+    except ValueError:
         raise FrameError(f"{what}: the body is not valid JSON") from None
     if not isinstance(value, dict):
         raise FrameError(f"{what}: the body must be a JSON object")

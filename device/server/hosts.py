@@ -64,7 +64,8 @@ def is_own_origin(origin: str | None, host: str, allowed: Collection[str]) -> bo
 
 def _is_own(name: str, allowed: Collection[str]) -> bool:
     own = socket.gethostname().lower()
-    if name in {"localhost", own, f"{own}.local"} or name.endswith(".localhost"):
+    first = own.partition(".")[0]  # multicast DNS tells only this (RFC 6762, 3)
+    if name in {"localhost", own, first, f"{first}.local"} or name.endswith(".localhost"):
         return True
     return any(name == each or (each.startswith(".") and name.endswith(each)) for each in map(str.lower, allowed))
 

@@ -54,8 +54,9 @@ def opened(address: str, settings: ServerSettings) -> Iterator[Path]:
     """
     if _split(address) == "file":
         path = _local(address, settings)
-        if not path.is_file():
-            raise SourceError(f"{path}: no such recording")
+        with _readable(path):
+            if not path.is_file():
+                raise SourceError(f"{path}: no such recording")
         yield path
         return
     _host_allowed(address, settings)
@@ -76,12 +77,22 @@ def folder_contents(address: str, settings: ServerSettings) -> list[str]:
     if _split(address) != "file":
         raise SourceError("a container must be a folder here: file:///…")
     folder = _local(address, settings)
-    if not folder.is_dir():
-        raise SourceError(f"{folder}: no such folder")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    with _readable(folder):
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: no such folder")
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
     if not found:
         raise SourceError(f"{folder}: holds no recordings")
     return [path.as_uri() for path in found]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn the system's refusals into a reason."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{str(path)[:200]} cannot be read: {error.strerror}") from None
 
 
 def _split(address: str) -> str:
@@ -100,8 +111,8 @@ def _local(address: str, settings: ServerSettings) -> Path:
         raise SourceError(f"{address[:200]!r} is not on this machine")
     try:
         path = Path(unquote(parts.path)).resolve()
-    except OSError as error:
-        raise SourceError(f"{address[:200]!r}: {error.strerror}") from None
+    except (OSError, RuntimeError, ValueError) as error:  # links that lead in a circle; names that no disk can hold
+        raise SourceError(f"{address[:200]!r} cannot be read: {error}") from None
     if not any(path.is_relative_to(folder.resolve()) for folder in settings.batch_folders):
         raise SourceError(f"{path} may not be read: it is in no folder of server.batch_folders")
     return path

@@ -199,10 +199,12 @@ def test_what_is_no_web_socket_message_closes_the_socket(served, dial, closed, f
         ("Path: speech.context\r\n\r\n{}", "X-RequestId"),
         ("Path: speech.context\r\nX-RequestId: a\r\n\r\n{not json", "not valid JSON"),
         ("Path: speech.context\r\nX-RequestId: a\r\n\r\n[1]", "JSON object"),
+        ('Path: speech.context\r\nX-RequestId: a\r\n\r\n{"a": "\\ud800"}', "not valid JSON"),
         (b"\xff\xff", "promises"),
         (b"", "two bytes"),
         (write_binary("audio", "a", b"RIFF\0\0\0\0AVI LIST", None), "WAVE"),
         (write_binary("audio", "a", b"fLaC", None), "compressed"),
+        (write_binary("audio", "a", bytes(320), None), "WAVE header"),
     ],
 )
 def test_a_message_that_is_none_closes_with_1007(served, dial, closed, message, reason):

@@ -32,6 +32,13 @@ def test_the_machines_own_names_and_azures_are_known(host):
     assert is_known(host, ())
 
 
+@pytest.mark.parametrize("host", ["pi", "pi.local:5000", "PI.home.lan", "pi.home.lan.", "[fe80::1%25eth0]:5000"])
+def test_a_machine_with_a_whole_name_is_known_by_its_first_too(host, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "Pi.home.lan")
+    assert is_known(host, ())
+    assert not is_known("pi.evil.example", ())
+
+
 def test_the_owner_may_add_names():
     assert is_known("kitchen.home.arpa:5000", ["kitchen.home.arpa"])
     assert is_known("kitchen.home.arpa", [".Home.Arpa"])
@@ -116,6 +123,7 @@ def test_without_a_key_a_page_of_this_machine_reads_what_is_spoken(served):
     headers = {"Origin": "http://localhost:3000", "Content-Type": "application/ssml+xml"}
     with served.client(headers=headers) as client:
         asked, answer = client.options(SPEAK), client.post(SPEAK, content=SSML)
+        assert client.options("/stt/speech/recognition/conversation/cognitiveservices/v1").status_code == 204
     assert (asked.status_code, answer.status_code) == (204, 200)
     for each in (asked, answer):
         assert each.headers["access-control-allow-origin"] == "http://localhost:3000"

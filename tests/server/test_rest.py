@@ -2,7 +2,9 @@
 
 import io
 import itertools
+import json
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -16,9 +18,10 @@ from websockets.sync.client import connect
 from device.audio.wav import to_pcm16, write_wav
 from device.engines.protocols import Word
 from device.errors import DragomanError
-from device.server.batch_store import BatchStore, Status
-from device.server.recordings import _cut
+from device.server.batch_store import BatchStore, Status, StoreError
+from device.server.recordings import Recording, _cut
 from device.server.wave import wave_header
+from tests.server.conftest import wait_for
 from tests.support.engines import silence, speak
 
 SHORT = "/speech/recognition/conversation/cognitiveservices/v1"
@@ -141,6 +144,15 @@ def test_languages_in_their_three_scopes(rest):
     assert "unknown scope" in error(rest.get("/languages?scope=smell"), 400)
 
 
+def test_a_method_that_is_not_served_is_told_with_those_that_are(rest):
+    assert rest.put(JOBS).headers["Allow"] == "GET, HEAD, POST"
+    assert rest.get("/cognitiveservices/v1").headers["Allow"] == "POST"
+
+
+def test_an_address_with_parameters_without_end_is_refused(rest):
+    assert "parameters" in error(rest.get(f"/healthz?{'a=1&' * 300}"), 400)
+
+
 # Fast transcription
 
 
@@ -222,6 +234,7 @@ def test_fast_transcription_in_the_previews_shape(rest):
         ('{"locales":["en"],"channels":["a"]}', "channels"),
         ('{"locales":["en"],"enhancedMode":{"task":"x"}}', "enhanced"),
         ('{"locales":["en","pt"]}', "identifies languages"),
+        (r'{"locales":["en"],"phraseList":{"phrases":["\ud800"]}}', "not valid JSON"),
     ],
 )
 def test_fast_transcription_is_refused_with_the_reason(rest, definition, reason):
@@ -350,6 +363,41 @@ def test_a_second_server_on_one_state_folder_is_told_so_and_harms_nothing(serve,
         assert finished(client, address)["status"] == "Succeeded"
 
 
+def test_a_fault_in_one_recording_does_not_stop_the_others(serve, folder, monkeypatch):
+    fault = ZeroDivisionError("a fault of the program")
+    monkeypatch.setattr("device.server.batch.Recording", lambda path, _: Recording(path, 60) if "1" not in path.name
+                        else (_ for _ in ()).throw(fault))  # fmt: skip
+    with serve(batch_folders=[str(folder)]).client() as client:
+        body = finished(client, client.post(JOBS, json=job(folder)).headers["Location"])
+        files = client.get(body["links"]["files"]).json()["values"]
+        details = client.get(files[-1]["links"]["contentUrl"]).json()["details"]
+    assert body["status"] == "Succeeded"
+    assert [d["status"] for d in details] == ["Succeeded", "Failed", "Succeeded"]
+    assert "a fault" not in details[1]["errorMessage"]
+
+
+def test_batches_go_on_once_a_full_disk_has_room(serve, folder, monkeypatch, caplog):
+    monkeypatch.setattr("device.server.batch._LOOK", 0.1)
+    address = serve(batch_folders=[str(folder)])
+    store = address.server.app.state.store
+    many = job(folder, contentUrls=4 * job(folder)["contentUrls"])  # whose results need more than is left of a page
+    address.engines.asr.gate.clear()
+    with address.client() as client:
+        begun = client.post(JOBS, json=many).headers["Location"]
+        wait_for(lambda: client.get(begun).json()["status"] == "Running")
+        (pages,) = store._base.execute("PRAGMA page_count").fetchone()
+        store._base.execute(f"PRAGMA max_page_count = {pages}")
+        with suppress(StoreError):
+            while store.add({}, ()):
+                pass
+        assert "disk is full" in error(client.post(JOBS, json=job(folder, description="x" * 50_000)), 503)
+        address.engines.asr.gate.set()
+        wait_for(lambda: "batch transcription waits" in caplog.text)
+        store._base.execute("PRAGMA max_page_count = 1000000")
+        assert finished(client, begun)["status"] == "Succeeded"
+        assert finished(client, client.post(JOBS, json=job(folder)).headers["Location"])["status"] == "Succeeded"
+
+
 def test_a_batch_lives_as_long_as_was_asked_for(tmp_path):
     from datetime import timedelta
 
@@ -386,11 +434,23 @@ def test_pages(serve, folder):
         ({"properties": []}, "properties"),
         ({"model": {"self": "x"}}, "model"),
         ({"contentContainerUrl": 1}, "contentContainerUrl"),
+        ({"contentUrls": None, "contentContainerUrl": "file:///FOLDER/" + "a" * 300}, "name too long"),
+        ({"contentUrls": ["file:///FOLDER/circle/a.wav"]}, "cannot be read"),
+        ({"displayName": "\ud800"}, "not valid JSON"),
+        ({"customProperties": {"a": float("nan")}}, "not valid JSON"),
+        ({"customProperties": {"a": float("inf")}}, "not valid JSON"),
     ],
 )
 def test_a_batch_is_refused_with_the_reason(serve, folder, change, reason):
+    (folder / "circle").symlink_to(folder / "circle")
+    body = json.dumps(job(folder, **change)).replace("/FOLDER", str(folder))
     with serve(batch_folders=[str(folder)]).client() as client:
-        assert reason in error(client.post(JOBS, json=job(folder, **change)), 400)
+        assert reason.lower() in error(client.post(JOBS, content=body), 400).lower()
+
+
+def test_numbers_beyond_all_bounds_are_refused(rest):
+    body = '{"displayName": "x", "locale": "en-US", "contentUrls": [], "customProperties": {"a": 1e999}}'
+    assert "not valid JSON" in error(rest.post(JOBS, content=body), 400)
 
 
 def test_a_link_leads_out_of_no_folder(serve, folder, tmp_path):
