@@ -73,6 +73,7 @@ BOOTABLE = (
     "systemd-timesyncd",
     "network-manager",
     "alsa-utils",
+    "procps",
     "sudo",
     "mosquitto",
     "mosquitto-clients",
@@ -107,10 +108,12 @@ def bootable(architecture: str) -> Path:
             ("apt-get", "update"),
             ("apt-get", "install", "-y", "--no-install-recommends", f"linux-image-{architecture}", *BOOTABLE),
             ("apt-get", "clean"),
-            ("systemctl", "disable", "mosquitto"),
+            ("systemctl", "mask", "mosquitto"),
         ):
             system.run(*command, network=True, DEBIAN_FRONTEND="noninteractive").check_returncode()
         (partial / "stick").rmdir()
+        # As in images that are meant for many cards: the first start makes one, and enables what is not masked.
+        (partial / "etc/machine-id").write_text("")
         partial.rename(folder)
     return folder
 
