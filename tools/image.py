@@ -92,7 +92,7 @@ def _install(image: Path, folder: Path) -> None:
         device = stack.enter_context(_device(image, partitions(image)[-1]))
         stack.callback(_check, device)
         stack.enter_context(_mounted(root, device))
-        for name in ("proc", "sys", "dev"):
+        for name in ("proc", "sys", "dev", "dev/pts"):
             stack.enter_context(_mounted(root / name, f"/{name}", "--bind"))
         stack.enter_context(_mounted(root / "run", "tmpfs", "-t", "tmpfs"))
         inside = root / INSIDE
