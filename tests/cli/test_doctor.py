@@ -92,6 +92,13 @@ def test_missing_models_are_named_with_the_command_that_fetches_them(store):
     assert "dragoman models pull --for en:pt" in {finding.remedy for finding in told}
 
 
+def test_models_that_tell_speakers_apart_are_missed_where_that_is_enabled(store):
+    remedy = "dragoman models pull segment-pyannote speaker-wespeaker"
+    told = findings(checks.models, speakers={"enabled": True})
+    assert any(finding.remedy == remedy and "speakers apart" in finding.text for finding in told)
+    assert remedy not in {finding.remedy for finding in findings(checks.models)}
+
+
 def test_half_fetched_model_is_found(store):
     (store / "vad-silero").mkdir(parents=True)
     told = findings(checks.models)

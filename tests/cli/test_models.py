@@ -122,6 +122,20 @@ def test_import_for_programs_is_one_object(run, place):
     assert json.loads(out)["complete"] == ["vad-own"]
 
 
+def test_pull_with_nothing_named_fetches_what_tells_speakers_apart_where_that_is_enabled(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr("device.modelstore.store.ModelStore.pull", lambda _self, ids, *_: asked.append(set(ids)))
+    both = {"segment-pyannote", "speaker-wespeaker"}
+    run("pull")
+    monkeypatch.setenv("DRAGOMAN_SPEAKERS__ENABLED", "true")
+    run("pull")
+    run("pull", "vad-own")
+    run("pull", "--default")
+    defaults, with_speakers, named, asked_for = asked
+    assert not defaults & both
+    assert (with_speakers, named, asked_for) == (defaults | both, {"vad-own"}, defaults)
+
+
 def test_an_offline_store_refuses_to_pull(run, place):
     (place / "dragoman.toml").write_text("[models]\noffline = true\n")
     with pytest.raises(SystemExit) as ended:

@@ -34,6 +34,11 @@ def test_text_alone_needs_no_voice_and_a_transcript_no_translator(catalogue):
     assert {m.split("-")[0] for m in needed(catalogue, directions=[{"source": "de", "targets": []}])} == {"vad", "asr"}
 
 
+def test_telling_people_apart_needs_two_models_where_that_is_enabled(catalogue):
+    both = {"segment-pyannote", "speaker-wespeaker"}
+    assert set(needed(catalogue, speakers={"enabled": True})) - set(needed(catalogue)) == both
+
+
 def test_voices_and_preferences_are_taken_by_name(catalogue):
     chosen = needed(
         catalogue,

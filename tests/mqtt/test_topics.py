@@ -100,6 +100,16 @@ def test_privacy_none_tells_that_something_was_said_but_not_what(event: Event) -
     assert json.loads(message.payload)["utterance"] == "c-00007"
 
 
+@pytest.mark.parametrize("made", [TOPICS, SILENT])
+def test_finals_and_translations_tell_who_spoke_where_that_is_known(made: Topics) -> None:
+    for event in (final(7), translation(7)):
+        known, unknown = made.event(dataclasses.replace(event, speaker=2)), made.event(event)
+        assert known is not None
+        assert unknown is not None
+        assert json.loads(known.payload)["speaker"] == 2
+        assert "speaker" not in json.loads(unknown.payload)
+
+
 def test_privacy_none_keeps_the_code_of_an_error_only() -> None:
     message = SILENT.event(Error(emitted=1.0, text="cannot say '4711'", code="no-voice"))
     assert message is not None
