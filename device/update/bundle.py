@@ -14,9 +14,9 @@ import lzma
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol, cast
 
 from device.errors import DragomanError
 from device.update.manifest import Manifest, decode
@@ -26,24 +26,74 @@ SUFFIX = ".update"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.json.minisig"
 LONGEST_MANIFEST, LONGEST_SIGNATURE = 32 << 20, 4096
 CHUNK = 1 << 20
+MOST_MEMORY = 128 << 20
+"""Bytes that unpacking may take; xz's own highest setting takes 65 MiB."""
+_HEADERS = 64 << 10
+"""Bytes of tar's own that may come before the files."""
 _PREFIX = "files/"
+
+
+class Readable(Protocol):
+    """What a bundle is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes, none at the end."""
+        ...
+
+
+class _Unpacked:
+    """What is in an xz file, up to a limit: a few bytes of a stranger can stand for more than any machine holds."""
+
+    def __init__(self, stream: Readable, limit: int) -> None:
+        self._stream = stream
+        self._decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY)
+        self._left = limit
+
+    def allow(self, size: int) -> None:
+        """Let so many bytes more come."""
+        self._left += size
+
+    def read(self, size: int) -> bytes:
+        """Return some of the next bytes, none at the end."""
+        while not self._decompressor.eof:
+            packed = self._stream.read(CHUNK) if self._decompressor.needs_input else b""
+            if not packed and self._decompressor.needs_input:
+                raise EOFError("it ends too early")
+            block = self._decompressor.decompress(packed, size)
+            self._left -= len(block)
+            if self._left < 0:
+                raise DragomanError("this is no update: there is more in it than its manifest says")
+            if block:
+                return block
+        return b""
 
 
 class Bundle:
     """A bundle that is being read; ``manifest`` is verified."""
 
-    def __init__(self, archive: tarfile.TarFile, keys: Sequence[PublicKey]) -> None:
-        self._archive = archive
+    def __init__(self, unpacked: _Unpacked, keys: Sequence[PublicKey]) -> None:
+        with _sound():
+            self._archive = tarfile.open(fileobj=cast("IO[bytes]", unpacked), mode="r|")  # noqa: SIM115 - see close
         data = self._member(MANIFEST, LONGEST_MANIFEST)
         signature = self._member(SIGNATURE, LONGEST_SIGNATURE)
         self.comment = verify(data, signature.decode("utf-8", errors="replace"), keys)
         self.manifest: Manifest = decode(data)
+        unpacked.allow(sum(entry.size + 2 * tarfile.BLOCKSIZE for entry in self.manifest.files.values()))
+
+    def close(self) -> None:
+        """Let go of what it holds; what it is read from stays open."""
+        self._archive.close()
+
+    def _next(self) -> tarfile.TarInfo | None:
+        with _sound():
+            return self._archive.next()
 
     def _member(self, name: str, longest: int) -> bytes:
-        member = self._archive.next()
+        member = self._next()
         if member is None or member.name != name or not member.isreg() or member.size > longest:
             raise DragomanError(f"this is no update: {name} is missing")
-        return self._reader(member).read()
+        with _sound():
+            return self._reader(member).read()
 
     def _reader(self, member: tarfile.TarInfo) -> IO[bytes]:
         reader = self._archive.extractfile(member)
@@ -60,7 +110,7 @@ class Bundle:
         """
         wanted = self.manifest.files
         done = 0
-        while (member := self._archive.next()) is not None:
+        while (member := self._next()) is not None:
             name = member.name.removeprefix(_PREFIX)
             entry = wanted.get(name)
             if not member.isreg() or entry is None or member.name != _PREFIX + name:
@@ -70,7 +120,7 @@ class Bundle:
             digest = hashlib.sha256()
             with (folder / name).open("wb") as target:
                 reader = self._reader(member)
-                while block := reader.read(CHUNK):
+                while block := _block(reader):
                     target.write(block)
                     digest.update(block)
                     done += len(block)
@@ -83,7 +133,7 @@ class Bundle:
 
 
 @contextmanager
-def opened(stream: IO[bytes], keys: Sequence[PublicKey]) -> Iterator[Bundle]:
+def opened(stream: Readable, keys: Sequence[PublicKey]) -> Iterator[Bundle]:
     """Open a bundle and verify its manifest; nothing is read beyond it yet.
 
     Raises
@@ -91,10 +141,21 @@ def opened(stream: IO[bytes], keys: Sequence[PublicKey]) -> Iterator[Bundle]:
     DragomanError
         It is no bundle, is cut off or damaged, or is not signed with one of ``keys``; also while the block reads on.
     """
+    with closing(Bundle(_Unpacked(stream, LONGEST_MANIFEST + LONGEST_SIGNATURE + _HEADERS), keys)) as bundle:
+        yield bundle
+
+
+def _block(reader: IO[bytes]) -> bytes:
+    with _sound():
+        return reader.read(CHUNK)
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    """Say of whatever xz and tar stumble over that the update is damaged."""
     try:
-        with tarfile.open(fileobj=stream, mode="r|xz") as archive:
-            yield Bundle(archive, keys)
-    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+        yield
+    except (tarfile.TarError, lzma.LZMAError, EOFError, ValueError, OverflowError, RecursionError) as error:
         raise DragomanError(f"the update is cut off or damaged ({error})") from None
 
 

@@ -1,6 +1,7 @@
 """The command: what people read, what programs read, and what is said when it cannot be."""
 
 import json
+import socket
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -74,6 +75,23 @@ def test_check_reads_no_more_of_an_address_than_it_must(run, make, tmp_path):
     assert code == 0, err
     assert out.startswith("2.0 (200)  http://")
     assert applied[0] == 0, applied
+
+
+def test_what_is_no_web_server_is_told_in_one_line(run):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            for _ in range(2):
+                sock, _ = server.accept()
+                with sock:
+                    sock.recv(1000)
+                    sock.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        Thread(target=answer, daemon=True).start()
+        code, _, err = run("apply", f"http://127.0.0.1:{server.getsockname()[1]}")
+    assert code == 1
+    assert "no answer of a web server" in err
+    assert "bug" not in err
 
 
 def test_without_a_key_there_are_no_updates_and_it_says_so(run, make, tmp_path):
