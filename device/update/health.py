@@ -6,9 +6,11 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +54,8 @@ class Health:
             return None
         self._systemctl("daemon-reload")
         self._systemctl("reset-failed", SERVICE)
-        try:
-            done = self._systemctl("restart", SERVICE)
-        except subprocess.TimeoutExpired:
+        done = self._systemctl("restart", SERVICE)
+        if done is None:
             return f"the service was not ready after {self._limit:.0f} s"
         if done.returncode:
             return "the service did not start (journalctl -u dragoman)"
@@ -64,7 +65,8 @@ class Health:
         """Whether the machine is being switched off, so that nothing can be said about its service."""
         if not self._booted.is_dir() or shutil.which("systemctl") is None:
             return False
-        return self._systemctl("is-system-running").stdout.strip() in {"stopping", "offline", "unknown", ""}
+        done = self._systemctl("is-system-running")
+        return done is None or done.stdout.strip() in {"stopping", "offline", "unknown", ""}
 
     def check(self, code: Path, models: Path, before: Iterable[str]) -> str | None:
         """Return what is worse than ``before`` with the running version; None when it is well."""
@@ -102,7 +104,15 @@ class Health:
     def call(
         self, code: Path, models: Path, *arguments: str, timeout: float | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a version's command as the service's user, with the given set of models."""
+        """Run a version's command as the service's user, with the given set of models.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            It had not ended in ``timeout`` seconds. It and all that it started are killed.
+        OSError
+            There is no such program.
+        """
         own = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "LANG": "C.UTF-8",
@@ -116,43 +126,58 @@ class Health:
             own |= {"HOME": str(STATE), "STATE_DIRECTORY": str(STATE), "XDG_CACHE_HOME": "/var/cache/dragoman"}
         else:
             own["HOME"] = os.environ.get("HOME", "/")
-        return subprocess.run(
+        process = subprocess.Popen(
             [code / "bin" / "dragoman", *arguments],
             env=own,
             cwd="/",
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout,
-            check=False,
+            start_new_session=True,
             **user,
         )
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except BaseException:
+            # What it started would keep the sound card; and whoever may not kill it must not wait for it either.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            raise
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def _is_wanted(self) -> bool:
         """Whether a service manager runs, and was told to run the service."""
         if not self._booted.is_dir() or shutil.which("systemctl") is None:
             return False
-        return self._systemctl("is-enabled", "--quiet", SERVICE).returncode == 0
+        done = self._systemctl("is-enabled", "--quiet", SERVICE)
+        return done is not None and done.returncode == 0
 
     def _stays_up(self) -> str | None:
         end = time.monotonic() + self._steady
         while True:
-            if self._systemctl("is-active", "--quiet", SERVICE).returncode:
+            done = self._systemctl("is-active", "--quiet", SERVICE)
+            if done is None or done.returncode:
                 return "the service does not stay up (journalctl -u dragoman)"
             if (left := end - time.monotonic()) <= 0:
                 return None
             time.sleep(min(1.0, left))
 
-    def _systemctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["systemctl", "--no-ask-password", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=self._limit,
-            check=False,
-        )
+    def _systemctl(self, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+        """Ask the service manager; None where it does not answer."""
+        try:
+            return subprocess.run(
+                ["systemctl", "--no-ask-password", *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=self._limit,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
 
 
 def _finding(line: str) -> dict[str, Any]:

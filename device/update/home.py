@@ -2,7 +2,7 @@
 
 ::
 
-    versions/<version>-<digest>/    a program: its interpreter, packages, units; written once, never changed
+    versions/<version>-<serial>/    a program: its interpreter, packages, units; written once, never changed
     generations/<n>/code, models    links to a version and to a set of models: what belongs together
     current                         the generation that runs; one rename changes it, program and models at once
     good                            the last generation that passed its health check; differs while one is on trial
@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from device.errors import DragomanError
 from device.modelstore.files import sync, write_atomically
@@ -77,6 +77,9 @@ class State:
     """``installed``, ``rolled back`` or ``failed``; empty before the first update."""
     text: str = ""
     time: str = ""
+
+
+_T = TypeVar("_T", Pending, State)
 
 
 class Home:
@@ -150,6 +153,8 @@ class Home:
         """Say how far an update has come."""
         pending = self.pending()
         current, good = self.generation(CURRENT), self.generation(GOOD)
+        if pending is None and None not in {current, good} and current != good:
+            return Phase.TRIAL  # what was written down about it is damaged
         if pending is None or pending.generation == good:
             return Phase.IDLE
         return Phase.TRIAL if pending.generation == current else Phase.READY
@@ -158,8 +163,7 @@ class Home:
 
     def pending(self) -> Pending | None:
         """Return the update that is not decided yet."""
-        data = self._load("pending.json")
-        return None if data is None else Pending(**data)
+        return self._load("pending.json", Pending)
 
     def set_pending(self, pending: Pending | None) -> None:
         """Write down, or with None forget, that an update is not decided yet."""
@@ -171,18 +175,24 @@ class Home:
 
     def state(self) -> State:
         """Return what became of updates."""
-        return State(**(self._load("state.json") or {}))
+        return self._load("state.json", State) or State()
 
     def set_state(self, state: State) -> None:
         """Write down what became of an update."""
         self._store("state.json", asdict(state))
 
-    def _load(self, name: str) -> dict[str, Any] | None:
+    def _load(self, name: str, kind: type[_T]) -> _T | None:
+        """Read a small file; what is damaged, or is written by a newer version alone, counts as not there."""
         try:
             data = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            known = {
+                key: data[key]
+                for key, hint in get_type_hints(kind).items()
+                if isinstance(data.get(key), get_origin(hint) or hint)
+            }
+            return kind(**known)
+        except (OSError, ValueError, AttributeError, TypeError):
             return None
-        return data if isinstance(data, dict) else None
 
     def _store(self, name: str, data: Mapping[str, Any]) -> None:
         write_atomically(self.path / name, json.dumps(data, indent=1).encode())
@@ -205,9 +215,10 @@ class Home:
         target = self.versions / name
         self.versions.mkdir(parents=True, exist_ok=True)
         sync_all(staged)
+        used = {self.code(int(path.name)) for path in self._numbered()}
+        while target.resolve() in used:  # the same release again, which may be damaged there
+            target = target.with_name(f"{target.name}~")
         if target.exists():
-            if any(self.code(int(path.name)) == target.resolve() for path in self._numbered()):
-                return target  # the same release, which a generation uses already
             shutil.rmtree(target)
         staged.rename(target)
         sync(self.versions)
@@ -227,6 +238,7 @@ class Home:
 
     def prune(self) -> None:
         """Remove everything that neither runs nor is kept to go back to."""
+        shutil.rmtree(self.staging, ignore_errors=True)
         kept = {number for link in (CURRENT, GOOD, PREVIOUS) if (number := self.generation(link)) is not None}
         if not kept:
             return
@@ -241,7 +253,6 @@ class Home:
         for path in self.model_sets.glob("*"):
             if path.name not in sets:
                 shutil.rmtree(path)
-        shutil.rmtree(self.staging, ignore_errors=True)
 
     def _numbered(self) -> list[Path]:
         return [path for path in self.generations.glob("*") if path.name.isdecimal()]

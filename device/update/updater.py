@@ -10,14 +10,14 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from device.errors import DragomanError
 from device.modelstore.files import free_bytes, human, sha256_of
-from device.update.bundle import Bundle, opened
+from device.update.bundle import Bundle, Readable, opened
 from device.update.health import Health
 from device.update.home import (
     CURRENT,
@@ -67,7 +67,7 @@ class Updater:
         self.home, self.health, self._say = home, health, say
         self._units = units or Units()
 
-    def apply(self, stream: IO[bytes], keys: Sequence[PublicKey], *, force: bool = False) -> Manifest:
+    def apply(self, stream: Readable, keys: Sequence[PublicKey], *, force: bool = False) -> Manifest:
         """Install a bundle, and return what it was.
 
         Parameters
@@ -84,11 +84,13 @@ class Updater:
         """
         with self.home.locked():
             self._finish()
-            with opened(stream, keys) as bundle:
-                self.refuse(bundle.manifest, force=force)
-                self._say(f"unpacking {title(bundle.manifest)}")
-                code, models = self._stage(bundle)
-            self._trial(self._add(bundle.manifest, code, models), bundle.manifest)
+            with self._cleaned_up():
+                with opened(stream, keys) as bundle:
+                    self.refuse(bundle.manifest, force=force)
+                    self._say(f"unpacking {title(bundle.manifest)}")
+                    code, models = self._stage(bundle)
+                number = self._add(bundle.manifest, code, models)
+            self._trial(number, bundle.manifest)
             return bundle.manifest
 
     def adopt(self, tree: Path, *, force: bool = False) -> Manifest:
@@ -103,9 +105,11 @@ class Updater:
             current = self.home.manifest(CURRENT)
             if current is not None and (current == manifest or (current.serial >= manifest.serial and not force)):
                 return current
-            code = self.home.fresh_staging() / "code"
-            link_tree(tree, code)
-            self._trial(self._add(manifest, code, None), manifest)
+            with self._cleaned_up():
+                code = self.home.fresh_staging() / "code"
+                link_tree(tree, code)
+                number = self._add(manifest, code, None)
+            self._trial(number, manifest)
             return manifest
 
     def rollback(self) -> str:
@@ -132,6 +136,9 @@ class Updater:
             return
         state = self.home.state()
         newest = state.highest.get(manifest.kind, 0)
+        for link in (GOOD, PREVIOUS):  # whose word stands where the state is damaged
+            if (kept := self.home.manifest(link)) is not None and kept.kind == manifest.kind:
+                newest = max(newest, kept.serial)
         if manifest.serial == newest:
             raise DragomanError(f"{title(manifest)} was installed already")
         if manifest.serial < newest:
@@ -140,6 +147,16 @@ class Updater:
             raise DragomanError(f"{title(manifest)} failed its health check before")
 
     # --- making a generation ---
+
+    @contextmanager
+    def _cleaned_up(self) -> Iterator[None]:
+        """Leave nothing of a version that could not be made complete: the disk may be full of it."""
+        try:
+            yield
+        except Exception:
+            with suppress(OSError):
+                self.home.prune()
+            raise
 
     def _stage(self, bundle: Bundle) -> tuple[Path | None, Path | None]:
         """Unpack a bundle and return the folders of its program and its models, each complete."""
@@ -311,9 +328,15 @@ class Updater:
         state = home.state()
         if not pending.is_rollback:
             state.failed = [*state.failed[-19:], pending.serial]
-        home.set_state(_now(state, "failed", f"{pending.was}: {fault}"))
+        state = _now(state, "failed", f"{pending.was}: {fault}")
         good = home.generation(GOOD)
         assert good is not None
+        try:
+            home.set_state(state)
+        except OSError:  # going back needs no room, and makes some
+            home.point(CURRENT, good)
+            home.prune()
+            home.set_state(state)
         self._switch(good)
         if again := self.health.restart():
             self._say(f"the version before: {again}")
@@ -329,10 +352,8 @@ class Updater:
             home.point(CURRENT, good)
         if (current := home.generation(CURRENT)) is not None:
             self._units.follow(home.code(current))
-        if phase is Phase.TRIAL and pending is not None:
-            pending.tries += 1
-            home.set_pending(pending)
-            done = self._go_on(pending)
+        if phase is Phase.TRIAL and current is not None:
+            done = self._go_on(pending or _reconstructed(current, home.manifest(CURRENT)))
         elif phase is Phase.READY and pending is not None:
             home.set_pending(None)
             self.health.restart()
@@ -344,6 +365,12 @@ class Updater:
         return done
 
     def _go_on(self, pending: Pending) -> str:
+        pending.tries += 1
+        try:
+            self.home.set_pending(pending)
+        except OSError as error:
+            self._take_back(pending, f"its trial cannot be written down ({error.strerror})")
+            return f"{pending.was} was taken back"
         if pending.tries > TRIES:
             self._take_back(pending, f"not decided after {TRIES} starts")
             return f"{pending.was} was taken back"
@@ -360,6 +387,13 @@ def title(manifest: Manifest) -> str:
     return (
         f"{'' if manifest.code else 'models '}{manifest.version}{'' if serial in manifest.version else f' ({serial})'}"
     )
+
+
+def _reconstructed(generation: int, manifest: Manifest | None) -> Pending:
+    """Return what can still be told of a trial that nothing is written about any more."""
+    if manifest is None:
+        return Pending(generation, "a version without a manifest")
+    return Pending(generation, title(manifest), manifest.serial, manifest.kind)
 
 
 def _arrange(entries: Mapping[str, Entry], blobs: Path, folder: Path) -> Path:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from device.errors import DragomanError
 from device.mqtt import outbox as outbox_module
 from device.mqtt.outbox import Entry, Kind, Outbox, OutboxFull, OutboxLocked
+from tests.support import disks
 
 MIB = 1 << 20
 
@@ -301,14 +302,13 @@ def test_damage_on_a_full_disk_is_mended_when_there_is_room(small_disk: Path, mo
     assert outbox._connection is not None
     outbox._connection.execute("UPDATE entries SET kind = 'x' WHERE id = 5")
     outbox.close()
-    free = os.statvfs(small_disk)
-    (small_disk / "filler").write_bytes(bytes(free.f_bavail * free.f_bsize - 20_000))
+    filler = disks.fill(small_disk, leave=20_000)
 
     outbox = Outbox(path, MIB)
     outbox.put("t", b"10")
     assert "damaged and cannot be replaced" in (outbox.problem or "")
     assert outbox.set_aside is None
-    (small_disk / "filler").unlink()
+    filler.unlink()
     outbox.retry()
 
     assert outbox.problem is None
@@ -372,14 +372,8 @@ def test_full_disk_keeps_entries_in_memory_and_writes_them_in_order_later(path: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB; only root can make one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("a file system can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with disks.small_disk(tmp_path / "small", "256k") as disk:
+        yield disk
 
 
 def test_really_full_and_really_read_only_disks_lose_nothing(small_disk: Path, monkeypatch) -> None:

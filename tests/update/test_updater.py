@@ -2,8 +2,13 @@
 
 import json
 import os
+import re
+import select
 import shutil
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +16,10 @@ from device.errors import DragomanError
 from device.update.health import Health
 from device.update.home import PREVIOUS, Phase
 from device.update.updater import UpdateFailedError
-from tests.update.support import ILL, Device, Signer, finding, write_tree
+from tests.support import disks
+from tests.update.support import ILL, WELL, Device, Signer, finding, write_tree
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_an_update_is_installed_and_the_version_before_is_kept(device, make):
@@ -120,6 +128,95 @@ def test_a_health_check_that_hangs_is_taken_back(tmp_path, signer, make):
     with pytest.raises(UpdateFailedError, match="had not ended after 1 s"):
         device.apply(make("2.0", 200, doctor="exec sleep 600"))
     assert device.runs() == "1.0"
+
+
+def watched(folder: Path) -> tuple[Path, int]:
+    """Return a pipe for processes to hold open, and its end that tells when none does any more."""
+    pipe = folder / "alive"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    return pipe, os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def has_ended(reader: int) -> bool:
+    """Whether whoever held the pipe has ended, or does so before long."""
+    try:
+        return bool(select.select([reader], [], [], 30)[0]) and os.read(reader, 1) == b""
+    finally:
+        os.close(reader)
+
+
+def test_what_a_health_check_that_hangs_has_started_ends_with_it(tmp_path, signer, make):
+    """It would keep the sound card, which the old version needs."""
+    device = Device(tmp_path / "hanging", signer, Health(2, booted=tmp_path / "nothing"))
+    device.updater.adopt(write_tree(tmp_path / "first", "1.0", 100))
+    alive, reader = watched(tmp_path)
+    with pytest.raises(UpdateFailedError, match="had not ended"):
+        device.apply(make("2.0", 200, doctor=f"sleep 90 3>{alive} & wait"))
+    assert has_ended(reader)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+def test_the_service_that_goes_on_with_an_update_may_end_a_health_check_that_hangs(tmp_path):
+    unit = (ROOT / "systemd" / "dragoman-finish-update.service").read_text()
+    (granted,) = re.findall("^CapabilityBoundingSet=(.+)$", unit, re.MULTILINE)
+    bounding = ",".join(["-all", *("+" + name.lower().removeprefix("cap_") for name in granted.split())])
+    tmp_path.chmod(0o755)
+    alive, reader = watched(tmp_path)
+    tree = write_tree(tmp_path / "tree", "1.0", 100, doctor=f"exec sleep 90 3>{alive}")
+    check = (
+        "from pathlib import Path; from device.update import health;"
+        "health.USER, health.GROUPS, health._exists = 'daemon', (), lambda *_, **__: True;"
+        f"health.Health(1, booted=Path('/nowhere')).problems(Path({str(tree)!r}), Path('/'))"
+    )
+    found = subprocess.run(
+        ["setpriv", f"--bounding-set={bounding}", sys.executable, "-c", check],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert "had not ended after 1 s" in found.stderr
+    assert has_ended(reader)
+
+
+@pytest.fixture
+def small(tmp_path, signer, monkeypatch):
+    """A device with version 1 whose disk is small."""
+    monkeypatch.setattr("device.update.updater.ROOM", 0)
+    with disks.small_disk(tmp_path / "small", "400k") as disk:
+        device = Device(disk, signer)
+        device.updater.adopt(write_tree(tmp_path / "first", "1.0", 100))
+        yield disk, device
+
+
+def test_a_version_that_fills_the_disk_is_taken_back(small, make):
+    disk, device = small
+    with pytest.raises(UpdateFailedError, match="cannot be loaded"):
+        device.apply(make("2.0", 200, doctor=f"cat /dev/zero > {disk}/filler; {ILL}"))
+    assert device.runs() == "1.0"
+    assert device.is_whole()
+    assert device.home.phase() is Phase.IDLE
+    assert device.home.state().failed == [200]
+
+
+def test_a_trial_that_finds_the_disk_full_when_it_goes_on_is_taken_back(small, make, monkeypatch):
+    disk, device = small
+    monkeypatch.setattr(device.updater, "_decide", lambda _pending: None)  # the plug is pulled
+    device.apply(make("2.0", 200))
+    assert device.runs() == "2.0"
+    monkeypatch.undo()
+    disks.fill(disk)
+
+    assert device.updater.finish() == "2.0 (200) was taken back"
+
+    assert device.runs() == "1.0"
+    assert device.home.phase() is Phase.IDLE
+
+
+def test_an_update_that_the_disk_cannot_hold_leaves_nothing_on_it(small, make):
+    disk, device = small
+    before = sorted(path for path in disk.rglob("*"))
+    with pytest.raises(OSError, match="No space left"):
+        device.apply(make("2.0", 200, **{f"part{number}": b"%d" % number for number in range(120)}))
+    assert sorted(path for path in disk.rglob("*")) == before
 
 
 def test_a_device_that_was_ill_before_can_be_updated(tmp_path, signer, make):
@@ -238,6 +335,64 @@ def test_a_damaged_file_is_not_passed_on_to_the_next_version(device, make):
     damaged.write_bytes(damaged.read_bytes()[::-1])
     with pytest.raises(DragomanError, match="lacks"):
         device.apply(make("2.0", 200, without=("lib/same",)))
+
+
+def test_what_is_damaged_is_mended_by_the_same_release_again(device, make):
+    release = make("2.0", 200)
+    device.apply(release)
+    damaged = device.home.code(device.home.generation("current")) / "lib" / "same"
+    damaged.write_bytes(damaged.read_bytes()[::-1])
+    assert not device.is_whole()
+    device.apply(release, force=True)
+    assert device.is_whole()
+    assert device.home.phase() is Phase.IDLE
+
+
+def test_an_update_that_cannot_be_unpacked_leaves_nothing_on_the_disk(device, make):
+    with pytest.raises(DragomanError, match="leaves out"):
+        device.apply(make("2.0", 200, without=("lib/data",)))
+    assert not device.home.staging.exists()
+    whole = make("3.0", 300)
+    whole.write_bytes(whole.read_bytes()[:-200])
+    with pytest.raises(DragomanError, match="cut off"):
+        device.apply(whole)
+    assert not device.home.staging.exists()
+
+
+# --- what was written down is damaged, or by a newer version ---
+
+
+def test_what_a_newer_version_writes_down_is_read_by_the_one_it_goes_back_to(device, make):
+    with pytest.raises(UpdateFailedError):
+        device.apply(make("2.0", 200, doctor=ILL))
+    state = device.home.path / "state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "channel": "new in version 9"}))
+    assert device.home.state().failed == [200]
+    device.apply(make("3.0", 300))
+    assert device.runs() == "3.0"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"highest": 7, "failed": null}', '{"generation": "x"}'])
+def test_a_damaged_state_opens_no_way_back_to_an_older_version(device, make, content):
+    device.apply(make("3.0", 300))
+    (device.home.path / "state.json").write_text(content)
+    with pytest.raises(DragomanError, match="older"):
+        device.apply(make("2.0", 200))
+
+
+@pytest.mark.parametrize("doctor", [WELL, ILL])
+@pytest.mark.parametrize("content", ["", "{}", '{"generation": "2"}'])
+def test_a_trial_of_which_the_record_is_damaged_is_decided(device, make, monkeypatch, doctor, content):
+    monkeypatch.setattr(device.updater, "_decide", lambda _pending: None)  # the plug is pulled
+    device.apply(make("2.0", 200, doctor=doctor))
+    monkeypatch.undo()
+    (device.home.path / "pending.json").write_text(content)
+
+    device.updater.finish()
+
+    assert device.runs() == ("2.0" if doctor == WELL else "1.0")
+    assert device.home.phase() is Phase.IDLE
+    assert device.home.pending() is None
 
 
 # --- the Debian package's way ---
