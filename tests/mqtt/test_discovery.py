@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,6 +180,15 @@ def test_templates_read_what_the_device_publishes(render) -> None:
     assert float(shown["volume"]) == 35
     assert (shown["source-1"], shown["target-1"], shown["source-2"], shown["target-2"]) == ("en", "pt", "pt", "None")
     assert (shown["temperature"], shown["outbox"]) == ("51.5", "3")
+
+
+def test_who_said_it_is_an_attribute_of_the_texts() -> None:
+    topics, entities = Topics("dragoman", "kitchen"), described()["cmps"]
+    for name, event in (("transcript", final(1)), ("translation", translation(1))):
+        message = topics.event(replace(event, speaker=2))
+        assert message is not None
+        assert entities[name]["json_attributes_topic"] == message.topic
+        assert json.loads(message.payload)["speaker"] == 2
 
 
 VALUES = {"select": "pt", "number": 55, "text": 'Say "hi", {you}', "switch": None, "button": None}

@@ -106,6 +106,19 @@ def test_captions_may_be_in_another_language_or_in_both(address, remote, follow)
     assert "Guten Morgen." not in lines
 
 
+def test_captions_and_events_tell_who_speaks_where_that_is_known(address, remote, follow):
+    vtt, events = follow(address, f"{VTT}?to=pt"), follow(address, f"{EVENTS}?to=pt")
+    for number, speaker in enumerate((2, None), 1):
+        common = {"utterance": str(number), "sequence": number, "start": 1.0, "end": 2.0, "emitted": 3.0}
+        remote.tell(Final(text="Yes.", language="en", speaker=speaker, **common))
+        remote.tell(Translation(text="Sim.", language="pt", source_language="en", speaker=speaker, **common))
+    assert vtt.until("Sim.")[-1] == "<v Speaker 2>Sim."
+    assert vtt.until("Sim.")[-1] == "Sim."
+    for speaker in (2, None):
+        told = [events.event(name).get("speaker") for name in ("final", "translation", "caption")]
+        assert told == [speaker] * 3
+
+
 def test_events_tell_partial_texts_too_and_no_language_that_was_not_asked_for(address, remote, follow):
     reader = follow(address, f"{EVENTS}?to=pt")
     assert reader.response.headers["content-type"].startswith("text/event-stream")
