@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from device.errors import DragomanError
 from device.events import Final
 from device.server.batch_store import BatchStore, Job, Status, StoreError
+from device.server.diarization import people_asked
 from device.server.errors import HttpError
 from device.server.identification import identify
 from device.server.languages import default_locale
@@ -25,10 +26,10 @@ from device.server.sources import check, folder_contents, opened
 
 log = logging.getLogger(__name__)
 
-MOST_SOURCES = 1000
 P = ParamSpec("P")
 T = TypeVar("T")
 
+MOST_SOURCES = 1000
 _LOOK = 30.0
 """Seconds between two looks for what has expired."""
 _DURATION = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,5})M)?(?:(\d{1,6})S)?)?")
@@ -52,6 +53,8 @@ def definition_sources(service: Service, definition: Mapping[str, Any]) -> tuple
             raise HttpError(400, "locale is missing")
         service.languages.source(locale)
     _refuse(definition, properties)
+    if people_asked(properties) is not None:
+        service.engines.telling_apart()
     lifetime(definition)
     urls, container = definition.get("contentUrls"), definition.get("contentContainerUrl")
     if container is not None:
@@ -87,8 +90,6 @@ def lifetime(definition: Mapping[str, Any]) -> timedelta | None:
 
 def _refuse(definition: Mapping[str, Any], properties: Mapping[str, Any]) -> None:
     profanity_option(properties.get("profanityFilterMode"))
-    if properties.get("diarizationEnabled") is True:
-        raise RefusedError("speakers are not told apart here: leave diarization out")
     if properties.get("destinationContainerUrl") is not None:
         raise RefusedError("results are kept here only: leave destinationContainerUrl out")
     if definition.get("model") is not None:
@@ -205,16 +206,18 @@ class BatchWorkers:
             else:
                 language = self._service.languages.source(locale)
             wanted, words = properties.get("channels"), properties.get("wordLevelTimestampsEnabled") is True
-            # Azure takes the first two channels, each by itself, where nothing is said.
-            channels = wanted or list(range(min(2, recording.info.channels)))
+            people = people_asked(properties)
+            # Azure takes the first two channels, each by itself, where nothing is said. People are told apart in one.
+            channels = wanted or ([None] if people is not None else list(range(min(2, recording.info.channels))))
             heard = []
             for channel in channels:
-                recording.check_channel(channel)
+                if channel is not None:
+                    recording.check_channel(channel)
                 profanity = profanity_option(properties.get("profanityFilterMode"))
                 transcript = await transcribe(
-                    self._service, language, recording, channel, profanity=profanity, words=words
+                    self._service, language, recording, channel, profanity=profanity, words=words, people=people
                 )
-                heard.append((channel, transcript))
+                heard.append((channel or 0, transcript))
         return result_body(source, locale, heard, words=words)
 
 
@@ -239,9 +242,10 @@ def _phrase(final: Final, channel: int, locale: str, *, words: bool) -> dict[str
         best = {"confidence": round(final.confidence, 4), **best}
     if words and final.words:
         best["words"] = [{"word": lexical(w.text) or w.text, **_span(w.start, w.end)} for w in final.words]
+    speaker = {} if final.speaker is None else {"speaker": final.speaker}
     return {
-        "recognitionStatus": "Success", "channel": channel, "locale": locale, **_span(final.start, final.end),
-        "nBest": [best],
+        "recognitionStatus": "Success", "channel": channel, **speaker, "locale": locale,
+        **_span(final.start, final.end), "nBest": [best],
     }  # fmt: skip
 
 

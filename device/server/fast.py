@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message
 
 from device.events import Final
+from device.server.diarization import people_asked
 from device.server.errors import HttpError
 from device.server.identification import identify
 from device.server.jsons import parse_json
@@ -25,6 +26,7 @@ from device.server.recordings import Recording, Transcript, transcribe
 from device.server.refusals import RefusedError
 from device.server.service import Service
 from device.server.sources import opened
+from device.speakers import MOST
 
 MOST_PARTS = 8
 LONGEST_DEFINITION = 1 << 20
@@ -47,6 +49,9 @@ class FastTranscription:
         try:
             definition = _definition(form.get("definition"))
             self._refuse(definition)
+            people = people_asked(definition)
+            if people is not None:
+                await self._service.work(self._service.engines.telling_apart)
             async with self._audio(form.get("audio"), definition) as path:
                 recording = await self._service.work(Recording, path, self._service.settings.server.longest_audio)
                 language, locale = await self._language(definition, recording)
@@ -59,18 +64,19 @@ class FastTranscription:
                 chosen: tuple[int | None, ...] = channels or (None,)
                 for each in chosen:
                     transcript = await transcribe(
-                        self._service, language, recording, each, profanity=profanity, phrases=phrases, words=True
-                    )
+                        self._service, language, recording, each, profanity=profanity, phrases=phrases, words=True,
+                        people=people,
+                    )  # fmt: skip
                     heard.append((each, transcript))
         finally:
             await form.close()
         body = _body(heard, locale, preview=preview)
-        return JSONResponse(body, headers={"X-Dragoman-Locale": language})
+        headers = {"X-Dragoman-Locale": language}
+        if people is not None:
+            headers["X-Dragoman-Speakers"] = str(people or MOST)
+        return JSONResponse(body, headers=headers)
 
     def _refuse(self, definition: dict[str, Any]) -> None:
-        diarization = definition.get("diarization")
-        if isinstance(diarization, dict) and diarization.get("enabled", True):
-            raise RefusedError("speakers are not told apart here: leave diarization out")
         enhanced = definition.get("enhancedMode")
         if isinstance(enhanced, dict) and enhanced.get("enabled", True):
             raise RefusedError("there is no enhanced mode here: leave enhancedMode out")
@@ -163,6 +169,8 @@ def _body(heard: list[tuple[int | None, Transcript]], locale: str, *, preview: b
 
 def _phrase(final: Final, locale: str, unit: str) -> dict[str, Any]:
     phrase: dict[str, Any] = {**_span(final.start, final.end, unit), "text": final.text, "locale": locale}
+    if final.speaker is not None:
+        phrase["speaker"] = final.speaker
     if final.words:
         phrase["words"] = [{"text": word.text, **_span(word.start, word.end, unit)} for word in final.words]
     if final.confidence is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from device import __version__
+from device.server.diarization import MOST_ASKED
 from device.server.encoding import FORMATS
+from device.speakers import MOST
 
 _ERROR: Final = {
     "type": "object",
@@ -26,6 +28,10 @@ _ERROR: Final = {
     },
 }
 _TICKS: Final = {"type": "integer", "minimum": 0, "description": "Units of 100 ns."}
+_NUMBER: Final = {"type": "integer", "minimum": 1}
+_PEOPLE: Final = {
+    "type": "integer", "minimum": 1, "maximum": MOST_ASKED, "description": f"{MOST} are told apart at most.",
+}  # fmt: skip
 _MILLISECONDS: Final = {"type": "integer", "minimum": 0}
 _FORMS: Final = {name: {"type": "string"} for name in ("lexical", "itn", "maskedITN", "display")}
 
@@ -62,7 +68,7 @@ _SCHEMAS: Final[dict[str, Any]] = {
         phrases=_array(_object(
             ("text", "locale"), channel={"type": "integer"}, offsetMilliseconds=_MILLISECONDS,
             durationMilliseconds=_MILLISECONDS, text=_TEXT, locale=_TEXT, confidence={"type": "number"},
-            words=_array(_object(("text",), text=_TEXT)),
+            speaker=_NUMBER, words=_array(_object(("text",), text=_TEXT)),
         )),
     ),
     "NewTranscription": _object(
@@ -71,6 +77,10 @@ _SCHEMAS: Final[dict[str, Any]] = {
         contentContainerUrl=_TEXT, description=_TEXT, customProperties={"type": "object"},
         properties=_object(
             (), wordLevelTimestampsEnabled={"type": "boolean"}, diarizationEnabled={"type": "boolean"},
+            diarization=_object(
+                (), enabled={"type": "boolean"}, maxSpeakers=_PEOPLE, speakers=_object((), minCount=_PEOPLE,
+                                                                                       maxCount=_PEOPLE),
+            ),
             channels=_array({"type": "integer"}), punctuationMode=_TEXT, profanityFilterMode=_TEXT,
             languageIdentification=_object((), candidateLocales=_array(_TEXT)), timeToLive=_TEXT,
         ),
@@ -98,7 +108,7 @@ _SCHEMAS: Final[dict[str, Any]] = {
     "TranscriptFile": _object(
         ("combinedRecognizedPhrases", "recognizedPhrases"), source=_TEXT, timestamp=_TEXT, durationInTicks=_TICKS,
         duration=_TEXT, combinedRecognizedPhrases=_array(_object((), channel={"type": "integer"}, **_FORMS)),
-        recognizedPhrases=_array(_object(("nBest",), nBest=_array(_object(("display",), **_FORMS)))),
+        recognizedPhrases=_array(_object(("nBest",), speaker=_NUMBER, nBest=_array(_object(("display",), **_FORMS)))),
     ),
     "ReportFile": _object(
         ("successfulTranscriptionsCount", "failedTranscriptionsCount", "details"),

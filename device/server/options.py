@@ -52,6 +52,7 @@ class TurnOptions:
     end_silence: float | None = None
     phrases: tuple[str, ...] = field(default=(), repr=False)
     diarize: bool = False
+    """Whether people are to be told apart by their voices."""
     assess_pronunciation: bool = False
 
     @property
@@ -122,7 +123,7 @@ def turn_options(path: str, query: Query, context: Mapping[str, Any], mode: str 
         ),
         end_silence=_end_silence(query, detection, described, chosen),
         phrases=tuple(_phrases(context)),
-        diarize="speakerdiarization" in detection,
+        diarize=_diarize(detection),
         assess_pronunciation="pronunciationassessment" in enrichment,
     )
 
@@ -202,6 +203,15 @@ def _end_silence(query: Query, detection: Mapping[str, Any], described: Mapping[
         _first(query, "segmentationsilencetimeoutms"),
         *(trailing if mode is Mode.INTERACTIVE else ()),
     )
+
+
+def _diarize(detection: Mapping[str, Any]) -> bool:
+    if "speakerdiarization" not in detection:
+        return False
+    mode = _text(_table(detection, "speakerdiarization"), "mode").lower()
+    if mode not in {"", "none", "anonymous"}:
+        raise FrameError(f"speakers are told apart, not known by name: diarization is 'Anonymous', not {mode[:40]!r}")
+    return mode != "none"
 
 
 def _phrases(context: Mapping[str, Any]) -> Iterator[str]:

@@ -95,7 +95,7 @@ class Recording:
 
 async def transcribe(
     service: Service, language: str, recording: Recording, channel: int | None = None,
-    profanity: Profanity | None = None, phrases: Sequence[str] = (), *, words: bool = False,
+    profanity: Profanity | None = None, phrases: Sequence[str] = (), *, words: bool = False, people: int | None = None,
 ) -> Transcript:  # fmt: skip
     """Return every utterance in one channel, or in the mean of all, by the same interpreter as live speech.
 
@@ -113,6 +113,8 @@ async def transcribe(
         What is likely to be said.
     words
         Whether the times of words are wanted even where another model has to find them.
+    people
+        How many people are told apart at most, 0 where nobody knows; by default they are not.
 
     Raises
     ------
@@ -128,7 +130,9 @@ async def transcribe(
         elif isinstance(event, Error) and event.code == "recognition":
             failures.append(event.text)
 
-    settings = service.conversation_settings(language, partials=False, profanity=profanity, phrases=tuple(phrases))
+    settings = service.conversation_settings(
+        language, partials=False, profanity=profanity, phrases=tuple(phrases), people=people
+    )
     conversation = Conversation(service, settings, hear, live=False)
     try:
         await conversation.open()

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from device.events import Final, TextForms
+from device.events import Final, Partial, TextForms
 from device.server.options import TurnOptions
 
 Reply = Callable[..., None]
@@ -35,14 +35,15 @@ def lexical(text: str) -> str:
     return " ".join(_PUNCTUATION.sub(" ", text).lower().split())
 
 
-def hypothesis(utterance: str, text: str, start: float, end: float, language: str | None) -> dict[str, Any]:
-    """Return the body of ``speech.hypothesis``; ``language`` is told where it was identified."""
+def hypothesis(partial: Partial, base: float, options: TurnOptions, language: str | None) -> dict[str, Any]:
+    """Return the body of ``speech.hypothesis`` for a partial, as `phrase` does; ``language`` is what was identified."""
     body: dict[str, Any] = {
-        "Id": _id(utterance), "Text": text, "Offset": ticks(start), "Duration": ticks(end - start), "Channel": 0,
+        "Id": _id(partial.utterance), "Text": partial.text, "Offset": ticks(base + partial.start),
+        "Duration": ticks(partial.end - partial.start), "Channel": 0,
     }  # fmt: skip
     if language is not None:
         body["PrimaryLanguage"] = {"Language": language}
-    return body
+    return body | _speaker(None, options)
 
 
 def phrase(final: Final, base: float, options: TurnOptions, language: tuple[str, str] | None) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def phrase(final: Final, base: float, options: TurnOptions, language: tuple[str,
     body |= {"Id": _id(final.utterance), "DisplayText": final.text}
     if language is not None:
         body["PrimaryLanguage"] = {"Language": language[0], "Confidence": language[1]}
+    body |= _speaker(final.speaker, options)
     if options.detailed or options.words:
         body["NBest"] = [best(final, base, words=options.words)]
     return body
@@ -118,6 +120,13 @@ def translated(
     return "translation.phrase", {
         **body, "Text": speech["DisplayText"], "RecognitionStatus": speech["RecognitionStatus"],
     }  # fmt: skip
+
+
+def _speaker(number: int | None, options: TurnOptions) -> dict[str, str]:
+    """Return who says it, where that is asked for; of what is still being said nobody knows."""
+    if not options.diarize:
+        return {}
+    return {"SpeakerId": "Unknown" if number is None else f"Guest-{number}"}
 
 
 def _id(utterance: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from device.config import DirectionSettings, Profanity, Settings
+from device.config import DirectionSettings, Profanity, Settings, SpeakerSettings
 from device.engines.registry import Engines
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Event, Samples
@@ -86,9 +86,13 @@ class Service:
     def conversation_settings(
         self, source: str, targets: tuple[str, ...] = (), *, speak: str | None = None, voice: str | None = None,
         silence: float | None = None, partials: bool = True, profanity: Profanity | None = None, fluent: bool = False,
-        phrases: tuple[str, ...] = (),
+        phrases: tuple[str, ...] = (), people: int | None = None,
     ) -> Settings:  # fmt: skip
-        """Return the settings of one conversation of a client; what it does not ask for is as the owner set it."""
+        """Return the settings of one conversation of a client; what it does not ask for is as the owner set it.
+
+        Only its speakers are told apart where it asks for that, and nowhere else: utterances end otherwise then.
+        ``people`` is how many there are at most, 0 where nobody knows.
+        """
         endpoint = self.settings.endpoint
         if silence is not None:
             endpoint = endpoint.model_copy(update={"silence": min(max(silence, 0.1), 10.0)})
@@ -107,6 +111,7 @@ class Service:
                     update={"enabled": partials and self.settings.partials.enabled}
                 ),
                 "speech": self.settings.speech.model_copy(update={"enabled": speak is not None}),
+                "speakers": SpeakerSettings(enabled=people is not None, most=people or 0),
             }
         )
 

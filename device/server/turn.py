@@ -83,6 +83,8 @@ class Turn:
         """
         options, languages = self._options, self._service.languages
         refuse_what_is_missing(options)
+        if options.diarize:  # before anything is heard: where languages are identified, a conversation begins later
+            await self._service.work(self._service.engines.telling_apart)
         served: dict[str, str] = {}
         if options.candidates:
             self._splitter = await self._service.work(LanguageSplitter, self._service, options)
@@ -116,7 +118,7 @@ class Turn:
             self._service.conversation_settings(
                 source, tuple(dict.fromkeys(self._targets.values())), speak=speak, voice=self._voice,
                 silence=options.end_silence, profanity=options.profanity, fluent=options.true_text,
-                phrases=options.phrases,
+                phrases=options.phrases, people=0 if options.diarize else None,
             ),
             lambda event: self._happened(event, base, identified),
         )  # fmt: skip
@@ -244,9 +246,7 @@ class Turn:
         language = said.identified.locale if said.identified else None
         path, body = (
             "speech.hypothesis",
-            replies.hypothesis(
-                partial.utterance, partial.text, said.base + partial.start, said.base + partial.end, language
-            ),
+            replies.hypothesis(partial, said.base, self._options, language),
         )
         if self._targets:
             texts = {asked: said.guesses[tag] for asked, tag in self._targets.items()}

@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from device.audio.wav import to_pcm16
 from device.config import load_settings
+from device.engines.registry import TELLING_APART
 from device.engines.routes import Route, reachable_targets
 from device.engines.voices import voices_of
 from device.errors import DragomanError
@@ -51,7 +52,7 @@ class ServedEngines(SmallEngines):
             model("tts", "tts-beep-pt-ana", languages=("pt-BR",)),
             model("tts", "tts-beep-en-bob", languages=("en-US",)),
         ]
-        self.language_model = self.word_model = None
+        self.language_model = self.word_model = self.voice_models = None
 
     def installed(self, task):
         return [m for m in self.models if m.task == task]
@@ -64,6 +65,11 @@ class ServedEngines(SmallEngines):
 
     def aligner(self, language):
         return self.word_model
+
+    def telling_apart(self):
+        if self.voice_models is None:
+            raise DragomanError(f"speakers cannot be told apart here; run `dragoman models pull {TELLING_APART[0]}`")
+        return self.voice_models
 
     def route(self, source, target):
         for m in self.installed("mt"):
@@ -109,8 +115,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Return a function that starts a server; keywords are settings of ``server``."""
     with ExitStack() as stack:
 
-        def start(*, engines=None, endpoint=None, remote=None, **server) -> Address:
+        def start(*, engines=None, endpoint=None, remote=None, speakers=False, **server) -> Address:
             overrides = {"state_directory": str(tmp_path), "server.port": 0}
+            overrides["speakers.enabled"] = speakers
             overrides |= {"text.numbers": False, "text.punctuation": False, "text.fluent": False}
             overrides |= {f"server.{name}": value for name, value in server.items()}
             overrides |= {f"endpoint.{name}": value for name, value in (endpoint or {}).items()}
