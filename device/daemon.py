@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from device.orders import Orders
 from device.remote import Remote
 from device.voice import Voice
 from device.watchdog import LookAgain, Pulse
+
+if TYPE_CHECKING:
+    from device.server.serve import Server
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +109,10 @@ class Daemon:
             if self.mqtt is not None:
                 self.mqtt.start()
                 rooms.callback(self.mqtt.stop)
+            server = self._server(rooms)
             self._load_models()
-            if self.settings.server.enabled:
-                from device.server.serve import Server  # a large part of the program, which most devices do without
-
-                rooms.enter_context(Server(self.engines, self.settings, self.remote))
+            if server is not None:
+                server.start()
             self.interpreter = Interpreter(self.engines, self.settings, self._happened)
             self._ears = Ears(self.settings.frontend, self.settings.endpoint, self.engines, self._heard, self.alert)
             self.voice = Voice(self.settings, self.changed, self._speaker_report, self._ears.tap)
@@ -140,6 +142,17 @@ class Daemon:
         self._ready = True
         self.changed()
         log.info("ready")
+
+    def _server(self, rooms: ExitStack) -> Server | None:
+        """Take the server's ports, so that one that is taken is told before the models are loaded, not after."""
+        if not self.settings.server.enabled:
+            return None
+        from device.server.serve import Server  # a large part of the program, which most devices do without
+
+        server = Server(self.engines, self.settings, self.remote)
+        rooms.callback(server.stop)
+        server.bind()
+        return server
 
     def _load_models(self) -> None:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import os
 import struct
 from pathlib import Path
@@ -68,9 +70,10 @@ def write_wav(path: str | os.PathLike[str], samples: NDArray[np.float32], rate: 
         except OSError as error:
             raise _cannot_write(path, error) from None
         return
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = _beside(target)
     try:
         with partial.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             file.write(whole)
             file.flush()
             os.fsync(file.fileno())
@@ -160,9 +163,9 @@ class WavWriter(Closing):
 class WholeWavWriter(WavWriter):
     """A `WavWriter` for a ``with`` block: the file has its name once the block ended well.
 
-    Until then it grows beside it, hidden. Where the block fails or is interrupted, or `append` ever failed, nothing of
-    it is left, and an older file of that name is as it was, as it also is when nothing was appended. What is no
-    regular file (``/dev/null``, a pipe) is written in place.
+    Until then it grows beside it, hidden; what a killed program left there is removed. Where the block fails or is
+    interrupted, or `append` ever failed, nothing of it is left, and an older file of that name is as it was, as it
+    also is when nothing was appended. What is no regular file (``/dev/null``, a pipe) is written in place.
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: int | None = None) -> None:
@@ -172,12 +175,12 @@ class WholeWavWriter(WavWriter):
             super().__init__(target, rate)
             return
         self._target = target.resolve()
-        partial = self._target.with_name(f".{self._target.name}.{os.getpid()}.partial")
+        partial = _beside(self._target)
         try:
             if self._target.exists():
                 self._target.open("r+b").close()
-            partial.unlink(missing_ok=True)
             super().__init__(partial, rate)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         except (OSError, DragomanError) as error:
             cause = error if isinstance(error, OSError) else error.__context__
             assert isinstance(cause, OSError)
@@ -210,6 +213,18 @@ class WholeWavWriter(WavWriter):
         finally:
             self.close()
             self.path.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> Path:
+    """Return where a file grows until it gets its name, and remove what programs left there that were killed.
+
+    Whoever writes such a file keeps it locked.
+    """
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+        with contextlib.suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+    return target.with_name(f".{target.name}.{os.getpid()}.partial")
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from device.cli.common import OUTPUT_FILE, FiniteRange, json_option, print_json, settings_from
+from device.cli.common import OUTPUT_FILE, FiniteRange, json_option, print_json, require_writable, settings_from
 from device.errors import DragomanError, UsageError
 from device.wording import counted
 
@@ -57,6 +57,9 @@ def calibrate(
 
     settings = settings_from(ctx)
     geometry = _geometry(settings, name)
+    path = output or state_directory(settings) / "calibration" / f"{geometry.name}.toml"
+    if not dry_run:
+        require_writable(path, folders=True)  # before anybody waits for a measurement
     if recording is not None:
         sound = _read(recording, geometry)
     else:
@@ -72,7 +75,6 @@ def calibrate(
         )
     if dry_run:
         return
-    path = output or state_directory(settings) / "calibration" / f"{geometry.name}.toml"
     found.calibration.save(path)
     if not as_json:
         click.echo(f'written to {path}; use it with frontend.array.calibration = "{path}"')

@@ -197,14 +197,21 @@ class WavFile(OutputFile):
 WAV_FILE = WavFile()
 
 
-def require_writable(path: Path) -> None:
-    """Raise `DragomanError` where a file cannot be written there; it is neither made nor changed."""
+def require_writable(path: Path, *, folders: bool = False) -> None:
+    """Raise `DragomanError` where a file cannot be written there; it is neither made nor changed.
+
+    With ``folders``, those that are missing will be made for it.
+    """
     try:
+        folder = path.parent
+        while folders and not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         if path.exists():
             path.open("r+b").close()
-        elif not path.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        elif not os.access(path.parent, os.W_OK | os.X_OK):
+        elif not folder.is_dir():
+            missing = errno.ENOTDIR if folder.exists() else errno.ENOENT
+            raise OSError(missing, os.strerror(missing))
+        elif not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise DragomanError(f"{path} cannot be written: {error.strerror}") from None

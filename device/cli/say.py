@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from device.cli.common import LANGUAGE, WAV_FILE, json_option, print_json, progress, read_stdin, settings_from
+from device.cli.common import LANGUAGE, WAV_FILE, complain, json_option, print_json, progress, read_stdin, settings_from
 from device.config import Settings
 from device.errors import DragomanError, UsageError
 
@@ -72,7 +72,13 @@ def _is_unicode(text: str) -> bool:
 def _parts(text: str, *, ssml: bool) -> Sequence[Part]:
     from device.text.ssml import Manner, Say, parse_ssml
 
-    return parse_ssml(text) if ssml else [Say(text, Manner())]
+    if not ssml:
+        return [Say(text, Manner())]
+    notes: list[str] = []
+    parts = parse_ssml(text, notes)
+    for note in dict.fromkeys(notes):
+        complain(note)
+    return parts
 
 
 _LONG: Final = 10

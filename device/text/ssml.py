@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element, ParseError
 
@@ -42,6 +43,10 @@ _REFUSED = frozenset({"audio", "lexicon", "backgroundaudio", "embedding"})
 _SENTENCES, _PARAGRAPHS = frozenset({"s", "sentence"}), frozenset({"p", "paragraph"})
 _NUMBER = re.compile(r"([+-]?)(\d+(?:\.\d+)?|\.\d+)\s*(%|st|hz|db)?", re.IGNORECASE)
 _TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ms|s)")
+
+
+_NOTES: ContextVar[list[str]] = ContextVar("notes")
+"""Of the document that is being read."""
 
 
 class SsmlError(DragomanError):
@@ -113,8 +118,15 @@ class End:
 Part = Say | Pause | Bookmark | End
 
 
-def parse_ssml(document: str | bytes) -> list[Part]:
+def parse_ssml(document: str | bytes, notes: list[str] | None = None) -> list[Part]:
     """Return what a document says, in order.
+
+    Parameters
+    ----------
+    document
+        As it was written.
+    notes
+        Takes a line for each value beyond what can be spoken: the nearest that can is spoken instead.
 
     Raises
     ------
@@ -131,7 +143,11 @@ def parse_ssml(document: str | bytes) -> list[Part]:
         raise SsmlError(f"the SSML cannot be read: {error}") from None
     if _name(root) != "speak":
         raise SsmlError(f"SSML begins with <speak>, not <{_name(root)[:40]}>")
-    return list(_joined(_walk(root, Manner(language=root.get(_XML_LANG, "")), 0)))
+    token = _NOTES.set([] if notes is None else notes)
+    try:
+        return list(_joined(_walk(root, Manner(language=root.get(_XML_LANG, "")), 0)))
+    finally:
+        _NOTES.reset(token)
 
 
 def _walk(element: Element, manner: Manner, depth: int) -> Iterator[Part]:
@@ -245,9 +261,9 @@ def _changed(manner: Manner, name: str, element: Element) -> Manner:
 def _bounded(manner: Manner, rate: float, pitch: float, volume: float) -> Manner:
     return replace(
         manner,
-        rate=_clamped(manner.rate * rate, 0.5, 2.0),
-        pitch=_clamped(manner.pitch * pitch, _FLATTEST, _STEEPEST),
-        volume=_clamped(volume, 0.0, 2.0),
+        rate=_clamped("a rate", manner.rate * rate, 0.5, 2.0),
+        pitch=_clamped("a pitch", manner.pitch * pitch, _FLATTEST, _STEEPEST),
+        volume=_clamped("a volume", volume, 0.0, 2.0),
     )
 
 
@@ -255,9 +271,11 @@ def _pitched(manner: Manner, text: str | None) -> Manner:
     if found := re.fullmatch(r"([+-]?)(\d+(?:\.\d+)?)\s*hz", (text or "").strip().lower()):
         hertz = float(found[2])
         if not found[1]:
-            return replace(manner, tone=_clamped(hertz, 40.0, 600.0), pitch=1.0, shift=0.0)
-        return replace(manner, shift=_clamped(manner.shift + (-hertz if found[1] == "-" else hertz), -200.0, 200.0))
-    return replace(manner, pitch=_clamped(manner.pitch * _factor(text, _PITCHES), _FLATTEST, _STEEPEST))
+            return replace(manner, tone=_clamped("a pitch in Hz", hertz, 40.0, 600.0), pitch=1.0, shift=0.0)
+        shift = manner.shift + (-hertz if found[1] == "-" else hertz)
+        return replace(manner, shift=_clamped("a change of pitch in Hz", shift, -200.0, 200.0))
+    pitch = manner.pitch * _factor(text, _PITCHES)
+    return replace(manner, pitch=_clamped("a pitch", pitch, _FLATTEST, _STEEPEST))
 
 
 def _contoured(manner: Manner, text: str | None) -> Manner:
@@ -329,7 +347,7 @@ def _seconds(text: str) -> float:
     found = _TIME.fullmatch(text.strip().lower().lstrip("+"))
     if found is None:
         raise SsmlError(f"a time is written like 500ms or 2s, not {text[:40]!r}")
-    return min(LONGEST_BREAK, float(found[1]) / (1000 if found[2] == "ms" else 1))
+    return _clamped("a pause in seconds", float(found[1]) / (1000 if found[2] == "ms" else 1), 0.0, LONGEST_BREAK)
 
 
 def _factor(text: str | None, names: dict[str, float]) -> float:
@@ -367,11 +385,17 @@ def _volume(volume: float, text: str | None) -> float:
     sign, number = found[1], float(found[2])
     signed = -number if sign == "-" else number
     if unit == "%":
-        return _clamped(volume * (1 + signed / 100), 0.0, 2.0)
+        return _clamped("a volume", volume * (1 + signed / 100), 0.0, 2.0)
     if unit == "db":
-        return _clamped(volume * float(10 ** (_clamped(signed, -120, 20) / 20)), 0.0, 2.0)
-    return _clamped(volume + signed / 100, 0.0, 2.0) if sign else _clamped(number / 100, 0.0, 1.0)
+        return _clamped("a volume", volume * float(10 ** (max(-120.0, min(40.0, signed)) / 20)), 0.0, 2.0)
+    if sign:
+        return _clamped("a volume", volume + signed / 100, 0.0, 2.0)
+    return _clamped("a volume out of 100", number, 0.0, 100.0) / 100
 
 
-def _clamped(value: float, low: float, high: float) -> float:
-    return min(high, max(low, value))
+def _clamped(what: str, value: float, low: float, high: float) -> float:
+    """Return the nearest value from ``low`` to ``high``, as Azure does, and note where that is another one."""
+    nearest = min(high, max(low, value))
+    if nearest != value:
+        _NOTES.get().append(f"{what} may be {low:g} to {high:g}, not {value:g}: {nearest:g} is spoken")
+    return nearest

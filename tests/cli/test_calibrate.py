@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,3 +98,32 @@ def test_silence_is_no_measurement(virtual_mic):
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [("{}/file/array.toml", "Not a directory"), ("{}", "is a directory")],
+)
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_recorded(tmp_path, output, reason):
+    (tmp_path / "file").touch()
+    recording = tmp_path / "recording.wav"
+    recording.write_bytes(b"no recording: reading this would fail, and be told instead")
+    words = ["--array", ARRAY, "--recording", str(recording), "--output", output.format(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "device", "devices", "calibrate", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in {1, 2}
+    assert reason in done.stderr
+
+
+def test_a_correction_may_be_thrown_away_and_harms_nothing_beside_it(tmp_path):
+    Calibration(ARRAY, (1.0,) * 4, (0.0,) * 4, ()).save(Path("/dev/null"))
+    assert Path("/dev/null").is_char_device()
+    file = tmp_path / "new" / "a.toml"
+    beside = tmp_path / "new" / "a.partial"
+    beside.parent.mkdir()
+    beside.write_text("somebody's own")
+    Calibration(ARRAY, (1.0,) * 4, (0.0,) * 4, ()).save(file)
+    assert (beside.read_text(), sorted(p.name for p in beside.parent.iterdir())) == (
+        "somebody's own", ["a.partial", "a.toml"],
+    )  # fmt: skip

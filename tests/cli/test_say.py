@@ -2,12 +2,16 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import soundfile
 
 from device import cli
+from device.audio.wav import WholeWavWriter
 from device.cli.common import progress
 from device.engines.voices import named, nearest, voices_of
 from device.modelstore.catalogue import Model, Speaker
@@ -142,6 +146,42 @@ def test_an_older_file_stays_as_it_was_when_speech_is_not_finished(say, monkeypa
     assert (code, len(err.strip().splitlines())) == ((130, 0) if isinstance(stop, KeyboardInterrupt) else (1, 1))
     assert say.file.read_bytes() == b"older"
     assert list(say.file.parent.glob("*said*")) + list(say.file.parent.glob(".*said*")) == [say.file]
+
+
+def test_values_that_no_voice_can_speak_are_told_and_the_nearest_are_spoken(say):
+    inside = "<break time='60s'/><prosody rate='5' volume='300'>Hello.</prosody><prosody rate='5'>You.</prosody>"
+    code, _, err = say(f"<speak>{inside}</speak>", "--ssml", "--lang", "en", "--out", say.file)
+    assert code == 0
+    assert err.splitlines() == [
+        "dragoman: a pause in seconds may be 0 to 20, not 60: 20 is spoken",
+        "dragoman: a volume out of 100 may be 0 to 100, not 300: 100 is spoken",
+        "dragoman: a rate may be 0.5 to 2, not 5: 2 is spoken",
+    ]
+    assert say("<speak><prosody rate='x-fast' pitch='+20%'>Hi.</prosody></speak>", "--ssml", "--out", say.file)[2] == ""
+
+
+KILLED = """
+import os, signal, sys
+from device.audio.wav import WholeWavWriter
+import numpy as np
+with WholeWavWriter(sys.argv[1]) as writer:
+    writer.append(np.zeros(1600, np.float32), 16_000)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_program_left_beside_the_file_goes_with_the_next_one(say):
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(say.file)], check=False)
+    assert ended.returncode == -9
+    (left,) = say.file.parent.glob(".said.wav.*.partial")
+    with WholeWavWriter(say.file) as other:  # which goes on meanwhile
+        other.append(np.zeros(1600, np.float32), 16_000)
+        beside = set(say.file.parent.glob(".said.wav.*.partial"))
+        assert say("Hello.", "--lang", "en", "--out", f"{say.file}.other.wav")[0] == 0
+        assert beside == set(say.file.parent.glob(".said.wav.*.partial")) == {other.path}
+    assert left not in beside
+    assert say("Hello.", "--lang", "en", "--out", say.file)[0] == 0
+    assert not list(say.file.parent.glob(".*.partial"))
 
 
 def test_nothing_to_say_leaves_no_file(say):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from device.audio.array.stft import FREQUENCIES
 from device.errors import DragomanError
+from device.modelstore.files import write_atomically
 from device.wording import counted
 
 
@@ -43,7 +44,13 @@ class Calibration:
         return np.asarray(np.array(self.gains)[:, None] * turn, np.complex64)
 
     def save(self, path: Path) -> None:
-        """Write the file; its folder is made where it is missing."""
+        """Write the file; its folder is made where it is missing.
+
+        Raises
+        ------
+        DragomanError
+            It cannot be written.
+        """
         lines = [
             "# Written by `dragoman devices calibrate`; in the order of the geometry's microphones.",
             f'geometry = "{self.geometry}"',
@@ -51,10 +58,14 @@ class Calibration:
             f"delays = [{', '.join(f'{delay:.9f}' for delay in self.delays)}]",
             f"dead = [{', '.join(str(microphone) for microphone in self.dead)}]",
         ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text("\n".join(lines) + "\n", "utf-8")
-        partial.replace(path)
+        data = ("\n".join(lines) + "\n").encode()
+        try:
+            if path.exists() and not path.is_file():
+                path.write_bytes(data)  # /dev/null must not be replaced by a file
+            else:
+                write_atomically(path.resolve(), data)
+        except OSError as error:
+            raise DragomanError(f"{path} cannot be written: {error.strerror}") from None
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
