@@ -2,7 +2,7 @@
 
 Rules only: a capital and a full stop or question mark for every utterance, capitals for the words that always have
 one (names of countries and people by Faker's lists), a comma before a contrast and behind a connecting adverb. Of
-German nouns only those get a capital whose ending tells, and an utterance of several sentences stays one.
+German nouns those get a capital whose ending or article tells, and an utterance of several sentences stays one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from functools import cache
 from typing import Final
 
+from device.text.german_nouns import noun_finder
 from device.text.names import countries, is_given_name, surnames
 from device.text.rules import fluency, primary, tables, words
 from device.text.sentences import is_abbreviation
@@ -49,7 +50,7 @@ def punctuate(text: str, language: str) -> str:
     if rules is None:
         return text[:1].upper() + text[1:] + ("" if not text[-1].isascii() and not text[-1].islower() else ".")
     asks = _asks(text, rules)
-    text = _with_commas(capitalise(text, tag), rules)
+    text = _with_commas(_with_nouns(capitalise(text, tag), rules), rules)
     if _ENDED.search(text) and not asks:
         return text
     return (rules.opener if asks else "") + text.rstrip(".") + ("?" if asks else ".")
@@ -111,6 +112,7 @@ class _Rules:
         assert isinstance(others, list)
         self.starts, self.not_questions = tuple(starts), tuple(others)
         self.opener = str(table.get("question_opener", ""))
+        self.nouns = noun_finder(language)
         names = "|".join(str(table["commas"]).split())
         self.comma = re.compile(rf"(?<=\w) (?=(?:{names}) )")
 
@@ -133,6 +135,16 @@ def _asks(text: str, rules: _Rules) -> bool:
         return True
     first = small.split(" ", 1)[0]
     return first in rules.questions and " " in small
+
+
+def _with_nouns(text: str, rules: _Rules) -> str:
+    """Write the nouns of German with capitals; of a growing text they are not known before the next word."""
+    if rules.nouns is None:
+        return text
+    pieces = text.split(" ")
+    for place in rules.nouns.find([piece.lower() for piece in pieces]):
+        pieces[place] = _capital(pieces[place])
+    return " ".join(pieces)
 
 
 def _with_commas(text: str, rules: _Rules) -> str:

@@ -28,3 +28,19 @@ def test_every_sentence_begins_with_a_capital(text, begun):
 )
 def test_countries_have_their_capital_behind_an_article(language, heard, written):
     assert punctuate(heard, language) == written
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Die große Stadt liegt am Meer.",
+        "Die alten Männer sitzen auf der Bank, weil die Kinder spielen.",
+        "Das kostet fünf Euro.",
+        "Das glaube ich nicht.",
+        "Kannst du mir das bitte geben?",
+        "Ich möchte ein kleines Zimmer, damit die Ärzte kommen können.",
+        "Der Mann weiß, dass das Essen gut war.",
+    ],
+)
+def test_german_nouns_and_subordinate_clauses_are_written(written):
+    assert punctuate(written.lower().replace(",", "").rstrip(".?"), "de") == written
