@@ -26,7 +26,8 @@ from enum import Enum, auto
 from device.config import MqttSettings
 from device.mqtt.connection import Connection, ConnectionFailed, Unsendable
 from device.mqtt.desk import Request
-from device.mqtt.outbox import Entry, Outbox
+from device.mqtt.entry import Entry
+from device.mqtt.outbox import Outbox
 from device.mqtt.topics import AVAILABILITY, OFFLINE, ONLINE, Lane, Message, Topics
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from device.events import Event, State
 from device.mqtt.client import MqttPublisher, Pace
 from device.mqtt.desk import CommandDesk, Handler, Request
 from device.mqtt.discovery import Discovery, Way, greets
-from device.mqtt.outbox import Kind, Outbox
+from device.mqtt.entry import Kind
+from device.mqtt.outbox import Outbox
 from device.mqtt.topics import AVAILABILITY, EVENT_ERROR, STATE, Lane, Message, Topics
 
 _LOG = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from paho.mqtt.client import topic_matches_sub as matches
 from device.config import Redaction
 from device.errors import DragomanError
 from device.events import Error, Event, Final, Partial, PartialTranslation, State, Translation
-from device.mqtt.outbox import Kind
+from device.mqtt.entry import Kind
 
 if TYPE_CHECKING:
     from device.text.redaction import Redactor

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from device.errors import DragomanError
 from device.mqtt import outbox as outbox_module
-from device.mqtt.outbox import Entry, Kind, Outbox, OutboxFull, OutboxLocked
+from device.mqtt.entry import ROW_OVERHEAD, Entry, Kind
+from device.mqtt.outbox import Outbox, OutboxFull, OutboxLocked
 from tests.support import disks
 
 MIB = 1 << 20
@@ -633,7 +634,7 @@ def test_outbox_behaves_like_a_bounded_list(tmp_path_factory: pytest.TempPathFac
     model: list[tuple[Kind, bytes]] = []
 
     def cost(payload: bytes) -> int:
-        return len("topic") + len(payload) + len("{}") + outbox_module.ROW_OVERHEAD
+        return len("topic") + len(payload) + len("{}") + ROW_OVERHEAD
 
     for action in actions:
         if action == "restart":

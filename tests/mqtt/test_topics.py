@@ -13,7 +13,7 @@ from device import events
 from device.errors import DragomanError
 from device.events import Error, Event, Final, Partial, PartialTranslation, State, Translation
 from device.mqtt import topics as table
-from device.mqtt.outbox import Kind
+from device.mqtt.entry import Kind
 from device.mqtt.topics import Lane, Topics, encode, level
 from tests.mqtt.events import final, partial, partial_translation, translation
 
