@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device.engines import asr_moonshine, asr_sherpa
+from device.engines import asr_moonshine, asr_moonshine_network, asr_sherpa
 from device.engines.protocols import Recognizer, TogetherRecognizer
 from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Samples
@@ -131,7 +131,7 @@ def test_loud_noise_does_not_crash_it(moonshine: Recognizer) -> None:
     final(moonshine, noise(3.0, 5.0))
 
 
-class Counted(asr_moonshine.Network):
+class Counted(asr_moonshine_network.Network):
     """Counts the decoder's steps."""
 
     steps = 0
