@@ -184,14 +184,19 @@ class LegacyLanguages:
         self._languages = service.languages
 
     async def __call__(self, request: Request) -> Response:
-        """List what can be recognised, translated and spoken, in the scopes asked for."""
+        """List what can be recognised, translated and spoken, in the scopes asked for.
+
+        Names are English, to which Azure falls back as well where it has none in the language asked for; the answer
+        says so.
+        """
         query = query_of(request.query_params.multi_items())
         scopes = [s.strip().lower() for s in (query.get("scope") or ["text"])[0].split(",") if s.strip()]
         for scope in scopes:
             if scope not in SCOPES:
                 raise HttpError(400, f"unknown scope {scope[:40]!r}; known: {', '.join(SCOPES)}")
         made = {"speech": self._speech, "text": self._text, "tts": self._tts}
-        return JSONResponse({scope: made[scope]() for scope in dict.fromkeys(scopes)})
+        body = {scope: made[scope]() for scope in dict.fromkeys(scopes)}
+        return JSONResponse(body, headers={"Content-Language": "en"})
 
     def _speech(self) -> dict[str, Any]:
         return {

@@ -124,7 +124,7 @@ def _json(schema: Any) -> dict[str, Any]:
 
 def _answers(*failures: int, **good: Any) -> dict[str, Any]:
     found = {name.lstrip("_"): {"description": "Done.", "content": content} for name, content in good.items()}
-    for status in (*failures, 401, 403, 408, 429):
+    for status in (*failures, 400, 401, 403, 408, 429):
         found[str(status)] = {"description": "Refused.", "content": _json(_ref("Error"))}
     return found
 
@@ -150,7 +150,7 @@ def description() -> dict[str, Any]:
                 {"name": "X-Microsoft-OutputFormat", "in": "header", "schema": {"enum": list(FORMATS)}},
             ],
             "requestBody": {"required": True, "content": {"application/ssml+xml": {"schema": _TEXT}}},
-            "responses": _answers(400, 413, _200={"audio/*": _BINARY, "audio/x-wav": _BINARY}),
+            "responses": _answers(413, _200={"audio/*": _BINARY, "audio/x-wav": _BINARY}),
         }
     }
     recognize = {
@@ -163,7 +163,7 @@ def description() -> dict[str, Any]:
                 _query("profanity"),
             ],
             "requestBody": {"required": True, "content": {"audio/wav": _BINARY, "audio/ogg": _BINARY}},
-            "responses": _answers(400, 413, _200=_json(_ref("ShortAudio"))),
+            "responses": _answers(413, _200=_json(_ref("ShortAudio"))),
         }
     }  # fmt: skip
     fast = {
@@ -178,7 +178,7 @@ def description() -> dict[str, Any]:
                     }
                 },
             },
-            "responses": _answers(400, 413, _200=_json(_ref("FastTranscript"))),
+            "responses": _answers(413, _200=_json(_ref("FastTranscript"))),
         }
     }
     body = {"required": True, "content": _json(_ref("NewTranscription"))}
@@ -195,38 +195,40 @@ def description() -> dict[str, Any]:
         "/speechtotext/transcriptions:transcribe": fast,
         _JOBS: {
             "get": {"operationId": "listTranscriptions", "parameters": [_query("skip", digits), _query("top", digits)],
-                    "responses": _answers(400, _200=_json(_ref("Transcriptions")))},
-            "post": {"operationId": "createTranscription", "requestBody": body, "responses": _answers(400, 413,
+                    "responses": _answers(503, _200=_json(_ref("Transcriptions")))},
+            "post": {"operationId": "createTranscription", "requestBody": body, "responses": _answers(413, 503,
                      _201=one)},
         },
         f"{_JOBS}/{{id}}": {
             "parameters": [_ID],
-            "get": {"operationId": "getTranscription", "responses": _answers(404, _200=one)},
+            "get": {"operationId": "getTranscription", "responses": _answers(404, 503, _200=one)},
             "patch": {"operationId": "changeTranscription", "requestBody": changes,
-                      "responses": _answers(400, 404, 413, _200=one)},
+                      "responses": _answers(404, 413, 503, _200=one)},
             "delete": {"operationId": "deleteTranscription", "responses": {
-                **_answers(), "204": {"description": "It is gone, or never was."}}},
+                **_answers(503), "204": {"description": "It is gone, or never was."}}},
         },
         f"{_JOBS}/{{id}}/files": {
-            "parameters": [_ID], "get": {"operationId": "listFiles", "responses": _answers(404,
+            "parameters": [_ID], "get": {"operationId": "listFiles", "responses": _answers(404, 503,
                                          _200=_json(_ref("Files")))},
         },
         f"{_JOBS}/{{id}}/files/{{file}}": {
             "parameters": [_ID, _FILE],
-            "get": {"operationId": "getFile", "responses": _answers(404, _200=_json(_ref("File")))},
+            "get": {"operationId": "getFile", "responses": _answers(404, 503, _200=_json(_ref("File")))},
         },
         f"{_JOBS}/{{id}}/files/{{file}}/content": {
             "parameters": [_ID, _FILE],
-            "get": {"operationId": "getFileContent", "responses": _answers(404, _200=_json(
+            "get": {"operationId": "getFileContent", "responses": _answers(404, 503, _200=_json(
                 {"anyOf": [_ref("TranscriptFile"), _ref("ReportFile")]}))},
         },
         "/captions/live.vtt": {"get": {"operationId": "followCaptions", "parameters": _LIVE, "responses": _answers(
-            400, 404, _200={"text/vtt": {"schema": _TEXT}})}},
+            404, _200={"text/vtt": {"schema": _TEXT}})}},
         "/captions/events": {"get": {"operationId": "followEvents", "parameters": _LIVE, "responses": _answers(
-            400, 404, _200={"text/event-stream": {"schema": _TEXT}})}},
+            404, _200={"text/event-stream": {"schema": _TEXT}})}},
         "/languages": {
-            "get": {"operationId": "listLanguages", "security": [], "parameters": [_query("scope")],
-                    "responses": _answers(400, _200=_json(_object((), speech={"type": "object"},
+            "get": {"operationId": "listLanguages", "security": [],
+                    "description": "Names of languages are English, whatever Accept-Language asks for.",
+                    "parameters": [_query("scope")],
+                    "responses": _answers(_200=_json(_object((), speech={"type": "object"},
                                           text={"type": "object"}, tts={"type": "object"})))},
         },
     }  # fmt: skip

@@ -197,11 +197,15 @@ class Conversation:
         self._hearing = hearing
         return hearing
 
+    async def caught_up(self) -> None:
+        """Wait until everything has been heard: the ear rests now and then."""
+        if self._interpreter is not None and not self._abandoned:
+            await asyncio.wrap_future(self._put(self._interpreter, np.zeros(0, np.float32), urgent=True))
+
     async def finish(self) -> None:
         """Take what was said so far as complete and wait until all of it has been answered."""
         if self._interpreter is not None and not self._abandoned:
-            # The ear rests now and then; somebody waits for what it has not heard yet.
-            await asyncio.wrap_future(self._put(self._interpreter, np.zeros(0, np.float32), urgent=True))
+            await self.caught_up()
             await self._service.work(self._interpreter.close)
 
     def abandon(self) -> None:

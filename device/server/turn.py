@@ -144,7 +144,12 @@ class Turn:
             await self._follow(await self._service.work(self._splitter.feed, samples))
         elif self._conversation is not None:
             await self._conversation.feed(samples)
-        self._watch_silence()
+        if self._silent_too_long() and self._conversation is not None:
+            await self._conversation.caught_up()  # somebody may have begun to talk meanwhile
+        if self._silent_too_long():
+            self._say_nothing("InitialSilenceTimeout")
+            self._silent_from = self._heard
+            self.complete = self._options.mode is Mode.INTERACTIVE
 
     async def _follow(self, steps: list[Step]) -> None:
         """Hear what was identified; every stretch of one language is a conversation of its own."""
@@ -208,18 +213,15 @@ class Turn:
 
     # Silence
 
-    def _watch_silence(self) -> None:
+    def _silent_too_long(self) -> bool:
         options = self._options
         limit = options.initial_silence
         if limit is None:
             limit = INITIAL_SILENCE if options.mode is Mode.INTERACTIVE else None
         speaking = self._speaking or (self._splitter is not None and self._splitter.speaking)
         if limit is None or speaking or self._phrases or self._state is not State.OPEN:
-            return
-        if self._heard - self._silent_from > limit + SLACK:
-            self._say_nothing("InitialSilenceTimeout")
-            self._silent_from = self._heard
-            self.complete = options.mode is Mode.INTERACTIVE
+            return False
+        return self._heard - self._silent_from > limit + SLACK
 
     def _say_nothing(self, name: str) -> None:
         self._phrases += self._options.mode is Mode.INTERACTIVE

@@ -80,6 +80,20 @@ def test_silence_ends_an_interactive_turn(served, dial):
     assert bodies(client.turn(), "speech.phrase")[0]["RecognitionStatus"] == "InitialSilenceTimeout"
 
 
+def test_whoever_talks_in_time_is_not_cut_off_although_the_ear_is_late(served, dial, monkeypatch):
+    hearing = threading.Event()
+    together = Interpreter.feed_together
+    monkeypatch.setattr(Interpreter, "feed_together", lambda fed: hearing.wait(10) and together(fed))
+    client = dial(served, f"{INTERACTIVE}?initialSilenceTimeoutMs=200")
+    client.context({})
+    client.until("turn.start")
+    client.audio(np.concatenate([silence(0.2), speak("one two three")])[: round(0.9 * 16_000)])
+    threading.Timer(0.3, hearing.set).start()
+    assert client.until("speech.startdetected")[-1][0] == "speech.startdetected"
+    client.audio(np.concatenate([speak("four five"), silence(1)]), header=False)
+    assert [p["RecognitionStatus"] for p in bodies(client.turn(), "speech.phrase")] == ["Success"]
+
+
 def test_a_sound_without_words_is_no_match(serve, dial):
     engines = ServedEngines()
     heard = engines.asr.recognize

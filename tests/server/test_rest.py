@@ -153,6 +153,11 @@ def test_an_address_with_parameters_without_end_is_refused(rest):
     assert "parameters" in error(rest.get(f"/healthz?{'a=1&' * 300}"), 400)
 
 
+def test_names_of_languages_are_english_and_said_to_be(rest):
+    answer = rest.get("/languages", headers={"Accept-Language": "pt-BR, en;q=0.5"})
+    assert (answer.headers["Content-Language"], answer.json()["text"]["pt"]["name"]) == ("en", "Portuguese")
+
+
 # Fast transcription
 
 
