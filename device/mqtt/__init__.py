@@ -1,8 +1,8 @@
 """The broker: durable outbox, topics, commands, and the room that the daemon uses."""
 
-from device.mqtt.client import Pace
 from device.mqtt.commands import Command
 from device.mqtt.outbox import OutboxFull, OutboxLocked
+from device.mqtt.pace import Pace
 from device.mqtt.room import MqttRoom
 from device.mqtt.topics import Topics
 

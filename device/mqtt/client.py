@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import random
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -27,27 +25,14 @@ from device.config import MqttSettings
 from device.mqtt.connection import Connection, ConnectionFailed, Unsendable
 from device.mqtt.desk import Request
 from device.mqtt.entry import Entry
+from device.mqtt.lanes import Retained, Volatile, VolatileQueue
 from device.mqtt.outbox import Outbox
+from device.mqtt.pace import Pace
+from device.mqtt.refusals import FIRST_FAILURE, PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID, Refusals, reason_text
 from device.mqtt.topics import AVAILABILITY, OFFLINE, ONLINE, Lane, Message, Topics
 
 _LOG = logging.getLogger(__name__)
 
-NO_MATCHING_SUBSCRIBERS = 0x10
-NOT_AUTHORIZED = 0x87
-TOPIC_NAME_INVALID = 0x90
-PACKET_TOO_LARGE = 0x95
-PAYLOAD_FORMAT_INVALID = 0x99
-"""Reason codes of a PUBACK (MQTT 5.0, 3.4.2.1)."""
-
-_REASONS = {
-    NOT_AUTHORIZED: "not authorised",
-    TOPIC_NAME_INVALID: "topic name invalid",
-    PACKET_TOO_LARGE: "packet too large",
-    0x97: "quota exceeded",
-    PAYLOAD_FORMAT_INVALID: "payload format invalid",
-}
-MOST_VOLATILE = 256
-"""Volatile messages that may wait to be sent."""
 MOST_IN_FLIGHT = 8
 """QoS 1 messages without acknowledgement, all lanes together; the outbox has one of them."""
 STABLE = 10.0
@@ -62,7 +47,6 @@ took what it had neither saved nor its subscribers read with it. Readers know re
 TICK = 1.0
 """Longest time the thread waits for anything, in seconds."""
 
-REFUSED_ALERT = "mqtt-refused"
 NAME_ALERT = "mqtt-name"
 
 
@@ -74,57 +58,12 @@ class Link(Enum):
     CONNECTED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Waiting times in seconds."""
-
-    retry_first: float = 1.0
-    retry_longest: float = 30.0
-    refused_first: float = 10.0
-    """First wait after a login that the broker refused, or after another client came under the same name;
-    doubles up to ``refused_longest``."""
-    refused_longest: float = 300.0
-    hold_first: float = 30.0
-    """First wait before a topic that may not be written is tried again; doubles up to ``hold_longest``."""
-    hold_longest: float = 600.0
-    quota_first: float = 1.0
-    """First wait after a refusal that passes by itself; doubles up to ``retry_longest``."""
-    subscriber_grace: float = 120.0
-    """After a connect, how long subscribers have to come back too (paho's longest back-off): what the broker
-    took but had nobody to give to is sent again until then, topic by topic. It closes the gap after a broker
-    that lost its sessions."""
-    unheard_first: float = 0.25
-    unheard_longest: float = 1.0
-    unacknowledged: float = 60.0
-    """A publish without acknowledgement for this long means that the connection is dead."""
-
-
-@dataclass(slots=True)
-class _Retained:
-    """The newest value of a retained topic."""
-
-    message: Message
-    version: int = 0
-    sent: int = -1
-    """Version that was sent on this connection."""
-
-
-@dataclass(slots=True)
-class _Hold:
-    """Why and until when something is not sent."""
-
-    until: float
-    wait: float
-    refused: bool = True
-    """The broker said no; false where only nobody listens yet."""
-
-
 @dataclass(slots=True)
 class _Flight:
     """What was sent on this connection and is not yet acknowledged, by packet id."""
 
     retained: dict[int, tuple[str, int]] = field(default_factory=dict)
-    volatile: dict[int, tuple[float, Message]] = field(default_factory=dict)
+    volatile: dict[int, Volatile] = field(default_factory=dict)
     entry: tuple[int, Entry] | None = None
     oldest: float = 0.0
     """When the broker last answered, or the first of these was sent."""
@@ -159,8 +98,6 @@ class MqttPublisher:
         on_tick: Callable[[], None] = lambda: None,
         pace: Pace | None = None,
     ) -> None:
-        self.dropped = 0
-        """Volatile messages that could not be sent while they were fresh."""
         self.link = Link.STOPPED
         self.last_failure: str | None = None
         """Why the broker is away, in one line; None while connected."""
@@ -171,16 +108,12 @@ class MqttPublisher:
         self._on_alert = on_alert
         self._on_tick = on_tick
         self._pace = pace or Pace()
-        self._lock = threading.Lock()
-        self._retained: dict[str, _Retained] = {}
-        self._volatile: deque[tuple[float, Message]] = deque()
+        self._refusals = Refusals(self._pace, on_alert)
+        self._retained = Retained()
+        self._volatile = VolatileQueue()
         self._flight = _Flight()
-        self._topic_holds: dict[str, _Hold] = {}
-        self._queue_hold: _Hold | None = None
-        self._parked: set[int] = set()
         self._broken = False
         """The last connection ended without the broker's farewell."""
-        self._refusal: str | None = None
         self._cut = 0
         """How often in a row a connection was made and cut before long."""
         self._good_after = STABLE
@@ -200,6 +133,11 @@ class MqttPublisher:
     def connected(self) -> bool:
         """Whether the broker is there now."""
         return self.link is Link.CONNECTED
+
+    @property
+    def dropped(self) -> int:
+        """Volatile messages that could not be sent while they were fresh."""
+        return self._volatile.dropped
 
     def wait_connected(self, timeout: float | None = None) -> bool:
         """Wait until the broker has accepted the device; False when it did not in time."""
@@ -232,23 +170,10 @@ class MqttPublisher:
 
     def publish(self, message: Message) -> None:
         """Send a volatile message soon or not at all, or set the newest value of a retained one."""
-        with self._lock:
-            if message.lane is Lane.RETAINED:
-                held = self._retained.get(message.topic)
-                if held is None:
-                    self._retained[message.topic] = _Retained(message)
-                else:
-                    held.message = message
-                    held.version += 1
-            else:
-                if message.qos == 0 and not self.connected:
-                    self.dropped += 1
-                    return
-                if len(self._volatile) >= MOST_VOLATILE:
-                    self._volatile.popleft()
-                    self.dropped += 1
-                expires = float("inf") if message.expiry is None else time.monotonic() + message.expiry
-                self._volatile.append((expires, message))
+        if message.lane is Lane.RETAINED:
+            self._retained.set(message)
+        else:
+            self._volatile.append(message)
         self.wake()
 
     @property
@@ -281,18 +206,11 @@ class MqttPublisher:
                     failures = 0
                 refused = connection.taken_over
             if not self._stopping.is_set():
-                wait = self._back_off(failures, refused=refused)
+                wait = self._pace.back_off(failures, refused=refused)
                 self._good_after = max(STABLE, 2 * wait)
                 self._idle(wait)
                 failures += 1
         self.link = Link.STOPPED
-
-    def _back_off(self, failures: int, *, refused: bool) -> float:
-        """Return the seconds to wait: doubling, bounded, and spread so that devices do not return as one."""
-        first, longest = self._pace.retry_first, self._pace.retry_longest
-        if refused:
-            first, longest = self._pace.refused_first, self._pace.refused_longest
-        return float(min(longest, first * 2 ** min(failures, 16)) * random.uniform(0.75, 1.0))
 
     def _idle(self, seconds: float) -> None:
         """Wait without a connection; the outbox and the device's alerts are looked after meanwhile."""
@@ -308,7 +226,7 @@ class MqttPublisher:
                 self._leave(connection)
                 break
             self._pump(connection)
-            connection.step(self._patience(), self._waker)
+            connection.step(self._refusals.patience(TICK), self._waker)
             self._watch(connection)
             if self._tick():
                 self._outbox.purge(RECENT_SECONDS)
@@ -318,13 +236,10 @@ class MqttPublisher:
         now = time.monotonic()
         self._connected_at = now
         self._flight = _Flight(oldest=now)
-        self._parked.clear()
-        self._topic_holds.clear()
-        self._queue_hold = None
-        with self._lock:
-            self.link = Link.CONNECTED
-            for held in self._retained.values():
-                held.sent = -1
+        self._refusals.connected()
+        self._retained.connected()
+        self._volatile.connected()
+        self.link = Link.CONNECTED
         if self._broken or not connection.session_present:
             self._outbox.doubt()
         connection.subscribe(self._topics.subscriptions)
@@ -338,11 +253,8 @@ class MqttPublisher:
         flight, self._flight = self._flight, _Flight()
         self._outbox.purge(RECENT_SECONDS)
         self._broken = not connection.farewell
-        with self._lock:
-            self.link = Link.AWAY
-            unsent = [item for item in self._volatile if item[1].qos > 0]
-            self.dropped += len(self._volatile) - len(unsent)
-            self._volatile = deque([*flight.volatile.values(), *unsent])
+        self.link = Link.AWAY
+        self._volatile.lost(flight.volatile.values())
         self._connected.clear()
         if self._stopping.is_set():
             return
@@ -361,9 +273,8 @@ class MqttPublisher:
         """Whether nothing is left that could be sent now, or no time is left."""
         if time.monotonic() > self._stop_by - 0.5:
             return True
-        with self._lock:
-            busy = bool(self._volatile) or any(h.sent != h.version for h in self._retained.values())
-        return not busy and len(self._flight) == 0 and self._next_entry() is None
+        busy = self._volatile or self._retained.unsent() or self._flight
+        return not busy and self._next_entry() is None
 
     def _leave(self, connection: Connection) -> None:
         """Say ``offline`` and wait for the acknowledgement, as long as there is time."""
@@ -398,62 +309,48 @@ class MqttPublisher:
             return
 
     def _send_retained(self, connection: Connection, room: int) -> None:
-        with self._lock:
-            waiting = [(t, h.version, h.message) for t, h in self._retained.items() if h.sent != h.version]
-        for topic, version, message in waiting:
+        for version, message in self._retained.unsent():
             if len(self._flight) >= room:
                 return
             if connection.too_large(message):
-                _LOG.warning("the broker takes no packet as large as %s", topic)
+                _LOG.warning("the broker takes no packet as large as %s", message.topic)
                 mid = None
             else:
                 self._before_sending()
                 mid = connection.publish(message, retain=True)
-            with self._lock:
-                self._retained[topic].sent = version
+            self._retained.sent(message.topic, version)
             if mid is not None:
-                self._flight.retained[mid] = (topic, version)
+                self._flight.retained[mid] = (message.topic, version)
 
     def _send_volatile(self, connection: Connection, room: int) -> None:
         while not connection.congested:  # what cannot leave waits here, where it is bounded
-            with self._lock:
-                if not self._volatile or (self._volatile[0][1].qos > 0 and len(self._flight) >= room):
-                    return
-                expires, message = self._volatile.popleft()
-            if time.monotonic() > expires or connection.too_large(message):
-                self.dropped += 1
-                continue
-            if message.qos > 0:
-                self._before_sending()
+            if (item := self._volatile.next(acknowledged=len(self._flight) < room)) is None:
+                return
+            message = item[1]
             try:
+                if connection.too_large(message):
+                    self._volatile.drop()
+                    continue
+                if message.qos > 0:
+                    self._before_sending()
                 mid = connection.publish(message)
             except Unsendable as error:
-                self.dropped += 1
+                self._volatile.drop()
                 _LOG.warning("%s", error)
                 continue
-            if message.qos > 0 and mid is not None:
-                self._flight.volatile[mid] = (expires, message)
-            elif mid is None:  # the connection is gone: another may come in time
-                with self._lock:
-                    self._volatile.appendleft((expires, message))
+            if mid is None:  # the connection is gone: another may come in time
+                self._volatile.put_back(item)
                 return
+            if message.qos > 0:
+                self._flight.volatile[mid] = item
 
     def _before_sending(self) -> None:
         if len(self._flight) == 0:
             self._flight.oldest = time.monotonic()
 
     def _next_entry(self) -> Entry | None:
-        now = time.monotonic()
-        if self._queue_hold is not None and now < self._queue_hold.until:
-            return None
-        held = [topic for topic, hold in self._topic_holds.items() if now < hold.until]
-        return self._outbox.next(held, self._parked)
-
-    def _patience(self) -> float:
-        """Return how long to wait for the network: until something that is held may be tried again."""
-        holds = [*self._topic_holds.values(), *([self._queue_hold] if self._queue_hold else [])]
-        now = time.monotonic()
-        return min([TICK, *(max(0.01, hold.until - now) for hold in holds if hold.until > now)])
+        held = self._refusals.held_topics()
+        return None if held is None else self._outbox.next(held, self._refusals.parked)
 
     def _watch(self, connection: Connection) -> None:
         """Cut a connection on which the broker answers pings but acknowledges nothing."""
@@ -482,53 +379,20 @@ class MqttPublisher:
         flight.oldest = time.monotonic()
         if mid in flight.retained:
             topic, _ = flight.retained.pop(mid)
-            if reason >= 0x80:
-                _LOG.warning("the broker refuses %s: %s", topic, _reason(reason))
+            if reason >= FIRST_FAILURE:
+                _LOG.warning("the broker refuses %s: %s", topic, reason_text(reason))
         elif mid in flight.volatile:
             _, message = flight.volatile.pop(mid)
-            if reason >= 0x80:
-                self.dropped += 1
-                _LOG.warning("the broker refuses %s: %s", message.topic, _reason(reason))
+            if reason >= FIRST_FAILURE:
+                self._volatile.drop()
+                _LOG.warning("the broker refuses %s: %s", message.topic, reason_text(reason))
         elif flight.entry is not None and flight.entry[0] == mid:
             entry, flight.entry = flight.entry[1], None
             self._entry_acknowledged(entry, reason)
 
     def _entry_acknowledged(self, entry: Entry, reason: int) -> None:
-        now = time.monotonic()
-        pace, last = self._pace, self._topic_holds.get(entry.topic)
-        if reason == NO_MATCHING_SUBSCRIBERS and now - self._connected_at < pace.subscriber_grace:
-            wait = min(last.wait * 2, pace.unheard_longest) if last else pace.unheard_first
-            self._topic_holds[entry.topic] = _Hold(now + wait, wait, refused=False)
-        elif reason < 0x80:
+        if self._refusals.judge(entry, reason):
             self._outbox.acknowledge(entry.id)
-            self._queue_hold = None
-            self._topic_holds.pop(entry.topic, None)
-            refused = any(hold.refused for hold in self._topic_holds.values())
-            if self._refusal is not None and not refused and not self._parked:
-                self._refusal = None
-                self._on_alert(REFUSED_ALERT, None)
-        elif reason in (PAYLOAD_FORMAT_INVALID, PACKET_TOO_LARGE):
-            self._parked.add(entry.id)  # it stays in the outbox, and the next has its turn
-            self._refused(entry, reason)
-        elif reason in (NOT_AUTHORIZED, TOPIC_NAME_INVALID):
-            wait = min(last.wait * 2, pace.hold_longest) if last else 0.0
-            wait = max(wait, pace.hold_first)
-            self._topic_holds[entry.topic] = _Hold(now + wait, wait)
-            self._refused(entry, reason)
-        else:
-            wait = min(self._queue_hold.wait * 2, pace.retry_longest) if self._queue_hold else pace.quota_first
-            self._queue_hold = _Hold(now + wait, wait)
-            self._refused(entry, reason)
-
-    def _refused(self, entry: Entry, reason: int) -> None:
-        text = (
-            f"the broker refuses {entry.topic} ({_reason(reason)}): mend its permissions or limits;"
-            " the messages are kept and tried again"
-        )
-        if text != self._refusal:
-            self._refusal = text
-            _LOG.error("%s", text)
-            self._on_alert(REFUSED_ALERT, text)
 
     def _requested(self, request: Request) -> None:
         self._on_request(replace(request, name=request.name.removeprefix(self._topics.prefix)))
@@ -541,7 +405,3 @@ class MqttPublisher:
         if reason != self.last_failure:
             _LOG.warning("no broker: %s; messages are kept and sent later", reason)
         self.last_failure = reason
-
-
-def _reason(code: int) -> str:
-    return _REASONS.get(code, f"reason 0x{code:02X}")

@@ -11,11 +11,12 @@ from typing import Any
 from device.config import MqttSettings, read_secret
 from device.errors import DragomanError, UsageError
 from device.events import Event, State
-from device.mqtt.client import MqttPublisher, Pace
+from device.mqtt.client import MqttPublisher
 from device.mqtt.desk import CommandDesk, Handler, Request
 from device.mqtt.discovery import Discovery, Way, greets
 from device.mqtt.entry import Kind
 from device.mqtt.outbox import Outbox
+from device.mqtt.pace import Pace
 from device.mqtt.topics import AVAILABILITY, EVENT_ERROR, STATE, Lane, Message, Topics
 
 _LOG = logging.getLogger(__name__)

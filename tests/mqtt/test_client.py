@@ -17,8 +17,8 @@ from device.config import MqttSettings
 from device.errors import DragomanError, UsageError
 from device.events import Error, State
 from device.mqtt import MqttRoom, Pace
-from device.mqtt.client import REFUSED_ALERT
 from device.mqtt.connection import Connection
+from device.mqtt.refusals import REFUSED_ALERT
 from device.mqtt.topics import Message
 from tests.mqtt.conftest import RoomMaker
 from tests.mqtt.events import final, partial, translation
