@@ -158,7 +158,8 @@ class Daemon:
         try:
             self.engines.preload(self.settings)
         except DragomanError as error:
-            self.alert("models", str(error))  # which stands at the broker until a start succeeds
+            if self.mqtt is not None:
+                self.mqtt.alert("models", str(error))  # which stands at the broker until a start succeeds
             raise
 
     def _optional(self, rooms: ExitStack, what: str, make: Callable[[], Shown]) -> Shown | None:

@@ -9,9 +9,10 @@ from device.cli.captions import JsonCaptions, PlainCaptions
 from device.cli.common import speakers_overrides
 from device.config import load_settings
 from device.events import Final, Translation
+from tests.audio.pulse import virtual_mic
 from tests.cli.test_main import dragoman
 
-__all__ = ["dragoman"]
+__all__ = ["dragoman", "virtual_mic"]
 
 MISSING = (
     "dragoman: speakers cannot be told apart here; run `dragoman models pull segment-pyannote speaker-wespeaker`\n"
@@ -43,6 +44,16 @@ def test_missing_models_are_told_in_one_line_before_any_work(dragoman, monkeypat
     more = [quiet] if name == "translate" else []
     assert dragoman(name, quiet, *more, "--speakers", option, str(out)) == (1, "", MISSING)
     assert not out.exists()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("command", ["listen", "caption"])
+def test_the_microphone_is_not_listened_to_without_the_models(dragoman, virtual_mic, monkeypatch, tmp_path, command):
+    monkeypatch.setenv("DRAGOMAN_MODELS", str(tmp_path / "models"))
+    code, out, err = dragoman("--set", 'directions=[{ source = "en", targets = [] }]', command, "--speakers")
+    assert (code, err.count("\n")) == (1, 1), err
+    assert "dragoman models pull segment-pyannote speaker-wespeaker" in err
+    assert out.strip() in {"", "WEBVTT"}
 
 
 @pytest.mark.parametrize("flags", [("--speakers",), ("--speakers-most", "2")])
