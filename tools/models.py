@@ -20,7 +20,7 @@ from device.modelstore.progress import Bars, Silent, Task
 from device.modelstore.store import ModelStore, open_store
 
 DEMO = ("asr-moonshine-tiny-en", "mt-bergamot-en-pt", "tts-piper-pt-faber", "vad-silero", "recordings")
-BESIDES = ("denoise-gtcrn", "mt-argos-zh-en", "recordings")
+BESIDES = ("denoise-gtcrn", "mt-argos-zh-en", "recordings", "segment-pyannote", "speaker-wespeaker")
 """What the tests need that no device is given unasked."""
 SETUP = Path(__file__).with_name("setup.sh")
 WORTH_A_LINE = 1_000_000

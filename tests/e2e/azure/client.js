@@ -18,6 +18,26 @@ const programs = {
     });
   },
 
+  converse(path, locale) {
+    const config = sdk.SpeechConfig.fromHost(new URL(host));
+    config.speechRecognitionLanguage = locale;
+    const transcriber = new sdk.ConversationTranscriber(config, file(path));
+    const told = (event) => (_, e) =>
+      say({
+        event,
+        reason: reason(e.result),
+        speaker: e.result.speakerId,
+        text: e.result.text,
+        offset: e.result.offset / 1e7,
+        duration: e.result.duration / 1e7,
+      });
+    transcriber.transcribing = told("transcribing");
+    transcriber.transcribed = told("transcribed");
+    transcriber.canceled = (_, e) => say({ event: "canceled", reason: sdk.CancellationReason[e.reason], details: e.errorDetails });
+    transcriber.sessionStopped = () => transcriber.stopTranscribingAsync(() => transcriber.close());
+    transcriber.startTranscribingAsync();
+  },
+
   translate(path, locale, targets, voice, v1) {
     const config = sdk.SpeechTranslationConfig.fromHost(new URL(host));
     config.speechRecognitionLanguage = locale;

@@ -45,6 +45,27 @@ def run(recognizer):
     recognizer.stop_continuous_recognition_async().get()
 
 
+def converse(path, locale="en-US", *options):
+    """Transcribe what several people say."""
+    made = config(locale=locale)
+    if "intermediate" in options:
+        made.set_property(speech.PropertyId.SpeechServiceResponse_DiarizeIntermediateResults, "true")
+    transcriber = speech.transcription.ConversationTranscriber(made, file(path))
+    over = threading.Event()
+    who = lambda result: {"speaker": result.speaker_id, **told(result)}  # noqa: E731
+    transcriber.transcribing.connect(lambda e: say(event="transcribing", **who(e.result)))
+    transcriber.transcribed.connect(lambda e: say(event="transcribed", **who(e.result)))
+    transcriber.canceled.connect(
+        lambda e: say(
+            event="canceled", reason=e.cancellation_details.reason.name, details=e.cancellation_details.error_details
+        )
+    )
+    transcriber.session_stopped.connect(lambda e: over.set())
+    transcriber.start_transcribing_async().get()
+    over.wait(120)
+    transcriber.stop_transcribing_async().get()
+
+
 def file(path):
     return speech.audio.AudioConfig(filename=path)
 

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[3]
 MODELS = (
     "asr-moonshine-base-en", "asr-whisper-base", "mt-bergamot-en-pt", "mt-bergamot-pt-en", "mt-argos-zh-en",
-    "tts-piper-pt-faber", "tts-piper-en-joe", "vad-silero",
+    "tts-piper-pt-faber", "tts-piper-en-joe", "vad-silero", "segment-pyannote", "speaker-wespeaker",
 )  # fmt: skip
 ALONE = ("unshare", "--user", "--map-root-user", "--net")
 
@@ -99,9 +99,9 @@ def start_server(model_dir, tmp_path_factory) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="session")
-def served(start_server) -> Served:
+def served(start_server, recordings) -> Served:
     """The server that most tests share."""
-    return start_server()
+    return start_server(batch_folders=[str(recordings.folder)])
 
 
 @pytest.fixture(scope="session")
