@@ -282,6 +282,8 @@ class Daemon:
     def _turn_ended(self) -> None:
         with self._lock:
             self.interpreter.end_turn()
+            if self.controller.mode is Trigger.OPEN:  # since then: this comes from another thread
+                self.interpreter.begin_turn(self._direction, hands_free=True)
             self.voice.go_on()
         self._cue(Earcon.DONE)
         self.changed()

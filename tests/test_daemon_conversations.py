@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from device.config import AudioSettings, ControlSettings, DirectionSettings, MqttSettings, Settings, TextSettings
+from device.config import AudioSettings, ControlSettings, DirectionSettings, MqttSettings, Settings, TextSettings, Trigger
 from device.daemon import Daemon
 from device.engines.registry import Engines
-from device.events import SAMPLE_RATE, Final
+from device.events import SAMPLE_RATE, Final, State
 from tests.support.engines import SmallEngines, silence, speak
 
 
@@ -58,6 +58,29 @@ def test_what_was_said_before_a_change_of_language_survives_a_stop(device):
     device.stop()
     changing.join(60)
     assert [final.text for final in device.finals] == ["one two three four five"]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_microphone_that_is_opened_in_the_middle_of_a_turn_stays_open(device, late):
+    device.start()
+    told, ended = threading.Event(), device.controller._on_turn_end
+
+    def turn_ended():
+        if late:  # the controller's thread may come to it only when the new mode is set
+            assert told.wait(30)
+        ended()
+        told.set()
+
+    device.controller._on_turn_end = turn_ended
+    assert device.controller.begin(0)
+    while not device.interpreter.listening:
+        told.wait(0.01)
+    device.set_mode(Trigger.OPEN)
+    told.set()
+    device.controller.close()  # everything has been told then
+    assert device.interpreter.listening
+    assert device.state is State.LISTENING
+    device.stop()
 
 
 def test_two_who_change_different_ways_at_once_both_get_what_they_asked_for(device, monkeypatch):
