@@ -29,18 +29,13 @@ from device.mqtt.lanes import Retained, Volatile, VolatileQueue
 from device.mqtt.outbox import Outbox
 from device.mqtt.pace import Pace
 from device.mqtt.refusals import FIRST_FAILURE, PACKET_TOO_LARGE, PAYLOAD_FORMAT_INVALID, Refusals, reason_text
+from device.mqtt.steadiness import Steadiness
 from device.mqtt.topics import AVAILABILITY, OFFLINE, ONLINE, Lane, Message, Topics
 
 _LOG = logging.getLogger(__name__)
 
 MOST_IN_FLIGHT = 8
 """QoS 1 messages without acknowledgement, all lanes together; the outbox has one of them."""
-STABLE = 10.0
-"""A connection that lived this many seconds, and twice as long as the last wait, was a good one: the next attempt is
-made at once."""
-SUSPICIOUS = 3
-"""Good connects in a row that were cut before long: a second device of the same name does that, with brokers that do
-not say why (mosquitto before 2.0.12)."""
 RECENT_SECONDS = 10.0
 """Entries acknowledged in the last seconds of a connection that broke are sent again: a broker that was killed
 took what it had neither saved nor its subscribers read with it. Readers know repeats by utterance and sequence."""
@@ -114,12 +109,7 @@ class MqttPublisher:
         self._flight = _Flight()
         self._broken = False
         """The last connection ended without the broker's farewell."""
-        self._cut = 0
-        """How often in a row a connection was made and cut before long."""
-        self._good_after = STABLE
-        self._short = False
-        """Whether the last connection was no good one."""
-        self._connected_at = 0.0
+        self._steadiness = Steadiness(self._pace)
         self._ticked_at = 0.0
         self._waker, self._wake_end = socket.socketpair()
         self._waker.setblocking(False)
@@ -181,7 +171,6 @@ class MqttPublisher:
         return f"{self._topics.base}-{self._topics.device}".replace("/", "-")
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopping.is_set():
             connection = Connection(
                 self._settings,
@@ -196,20 +185,15 @@ class MqttPublisher:
             except ConnectionFailed as error:
                 self._report_away(str(error))
                 refused = error.refused
-                self._cut = 0
+                self._steadiness.failed()
             except Exception as error:  # noqa: BLE001 - a password file may have gone: try again
                 self._report_away(str(error) or type(error).__name__)
                 refused = True
             else:
                 self._serve(connection)
-                if not self._short:
-                    failures = 0
                 refused = connection.taken_over
             if not self._stopping.is_set():
-                wait = self._pace.back_off(failures, refused=refused)
-                self._good_after = max(STABLE, 2 * wait)
-                self._idle(wait)
-                failures += 1
+                self._idle(self._steadiness.wait(refused=refused))
         self.link = Link.STOPPED
 
     def _idle(self, seconds: float) -> None:
@@ -234,7 +218,7 @@ class MqttPublisher:
 
     def _begin(self, connection: Connection) -> None:
         now = time.monotonic()
-        self._connected_at = now
+        self._steadiness.began()
         self._flight = _Flight(oldest=now)
         self._refusals.connected()
         self._retained.connected()
@@ -258,14 +242,13 @@ class MqttPublisher:
         self._connected.clear()
         if self._stopping.is_set():
             return
-        self._short = time.monotonic() - self._connected_at < self._good_after
-        self._cut = self._cut + 1 if self._short and not connection.farewell else int(connection.taken_over)
+        self._steadiness.ended(farewell=connection.farewell, taken_over=connection.taken_over)
         reason = connection.lost or "the connection was lost"
         if connection.taken_over:
             reason = f"another client has connected as {self._client_id}: give one of the two another mqtt.device"
-        elif self._cut >= SUSPICIOUS:
+        elif self._steadiness.is_suspicious:
             reason += f"; if another device is called {self._client_id} as well, give it another mqtt.device"
-        if connection.taken_over or self._cut >= SUSPICIOUS:
+        if connection.taken_over or self._steadiness.is_suspicious:
             self._on_alert(NAME_ALERT, reason)
         self._report_away(reason)
 
@@ -356,8 +339,7 @@ class MqttPublisher:
         """Cut a connection on which the broker answers pings but acknowledges nothing."""
         if self._flight and time.monotonic() - self._flight.oldest > self._pace.unacknowledged:
             connection.drop("the broker acknowledges nothing")
-        if self._cut and time.monotonic() - self._connected_at > self._good_after:
-            self._cut = 0
+        if self._steadiness.has_recovered():
             self._on_alert(NAME_ALERT, None)
         if connection.subscription_refused is not None:
             _LOG.error("the broker refuses the device's own commands: %s", connection.subscription_refused)

@@ -19,7 +19,7 @@ from paho.mqtt.client import Client
 from device.cli import checks
 from device.config import Settings
 from device.events import State
-from device.mqtt import Command, MqttRoom, Pace, client
+from device.mqtt import Command, MqttRoom, Pace, steadiness
 from device.mqtt.commands import Say, SetVolume
 from device.mqtt.discovery import Way
 from tests.mqtt.conftest import RoomMaker
@@ -258,7 +258,7 @@ def test_doctor_tells_when_the_certificate_of_the_broker_ends(
 def test_two_devices_of_one_name_are_told_so_and_do_not_fight(
     broker: LocalBroker, make_room: RoomMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch
 ) -> None:
-    monkeypatch.setattr(client, "STABLE", 0.5)
+    monkeypatch.setattr(steadiness, "STABLE", 0.5)
     pace = Pace(retry_first=0.1, retry_longest=0.8)
     alerts: list[tuple[str, str | None]] = []
     changed = threading.Condition()
