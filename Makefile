@@ -47,7 +47,7 @@ else
 endif
 
 test-appliance: setup
-	@tools/setup.sh package libfaketime libseccomp2 debootstrap minisign qemu-user-static binfmt-support fdisk e2fsprogs
+	@tools/setup.sh package cage chromium xvfb libfaketime libseccomp2 debootstrap minisign qemu-user-static binfmt-support fdisk e2fsprogs
 	@$(PYTHON_VENV) -m tools.models tests
 	$(PYTHON_VENV) -m tools.appliance -- $(PYTEST_ARGS)
 

@@ -3,7 +3,8 @@
 A browser that is merely started on an address shows its own error page for ever when the device is not up yet, and
 "Aw, Snap!" when the page's process dies. This one is told what to do through a pipe (the Chrome DevTools Protocol,
 https://chromedevtools.github.io/devtools-protocol): it shows that the device is starting until the page answers, opens
-the page again whenever it is gone, closes every other window, and gives the microphone to the page alone.
+the page again when somebody left it, closes every other window, and gives the microphone to the page alone. When
+anything of it dies or hangs it ends, and the service manager begins anew.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ FLAGS = (
     "--disable-domain-reliability",
     "--disable-breakpad",
     "--no-pings",
+    # What still tries finds nobody.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1, EXCLUDE ::1",
     "--remote-debugging-pipe",
 )
 """https://peter.sh/experiments/chromium-command-line-switches has them all."""
@@ -108,11 +111,16 @@ def check_address(address: str) -> None:
     ScreenError
         It is none, or another machine's.
     """
-    parts = urlsplit(address)
-    if parts.scheme != "http" or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        known = parts.scheme == "http" and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
         raise ScreenError(f"{address!r} is no address of a kiosk page")
-    if not is_loopback(parts.hostname):
-        raise ScreenError(f"the page is not served at 127.0.0.1, but at {parts.hostname}: set server.host")
+    host = parts.hostname or ""
+    if not is_loopback(host):
+        raise ScreenError(f"the page is not served at 127.0.0.1, but at {host}: set server.host")
 
 
 def answers(address: str) -> bool:
@@ -209,7 +217,7 @@ class Screen:
         info = told.get("targetInfo", {})
         match event["method"]:
             case "Target.targetCrashed" if told["targetId"] == self._page:
-                self._showing = Showing.NOTICE
+                raise ScreenError("the page's process ended")
             case "Target.targetDestroyed" if told["targetId"] == self._page:
                 raise ScreenError("the window was closed")
             case "Target.targetCreated" if info["type"] == "page" and info["targetId"] != self._page:
@@ -265,14 +273,17 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._write)  # at which it ends
+        with suppress(BrokenPipeError):
+            self._tell("Browser.close")
+        os.close(self._write)
+        for signum in (None, signal.SIGTERM, signal.SIGKILL):
+            if signum is not None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._pid, signum)
+            if _ended(self._pid, 5.0):
+                break
         self._waiting.close()
         os.close(self._read)
-        for signum in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(self._pid, signum)
-            if _ended(self._pid, 10.0):
-                break
         with suppress(ProcessLookupError):
             os.killpg(self._pid, signal.SIGKILL)  # what it left behind
 
@@ -286,12 +297,8 @@ class Browser:
         ScreenError
             It does not answer.
         """
-        self._asked += 1
-        message = {"id": self._asked, "method": method, "params": parameters}
-        if session:
-            message["sessionId"] = session
         try:
-            os.write(self._write, json.dumps(message).encode() + b"\0")
+            self._tell(method, session, **parameters)
         except BrokenPipeError:
             raise ScreenError("the browser ended") from None
         until = time.monotonic() + ANSWER_WITHIN
@@ -304,6 +311,13 @@ class Browser:
                         raise RefusedError(f"{method}: {answer['error']['message']}")
                     return dict(answer["result"])
         raise ScreenError(f"the browser does not answer: {method}")
+
+    def _tell(self, method: str, session: str = "", **parameters: object) -> None:
+        self._asked += 1
+        message = {"id": self._asked, "method": method, "params": parameters}
+        if session:
+            message["sessionId"] = session
+        os.write(self._write, json.dumps(message).encode() + b"\0")
 
     def events(self, seconds: float) -> Iterator[dict[str, Any]]:
         """Yield what happens in the given time, and what happened before."""
