@@ -16,21 +16,18 @@ the old one or the new one. What is there says where an update stopped: see `Pha
 
 from __future__ import annotations
 
-import ctypes
-import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
 
 from device.errors import DragomanError
-from device.modelstore.files import sync, write_atomically
+from device.modelstore.files import sync
 from device.update.manifest import Manifest, read
+from device.update.records import Pending, State, load, store
+from device.update.trees import replace_link, sync_all
 
 HOME = Path("/opt/dragoman")
 MODEL_SETS = Path("/var/lib/dragoman/modelsets")
@@ -48,38 +45,6 @@ class Phase(StrEnum):
     """A new generation is complete, and does not run yet."""
     TRIAL = "trial"
     """The new generation runs, and its health is not known yet."""
-
-
-@dataclass
-class Pending:
-    """An update that is not decided yet."""
-
-    generation: int
-    was: str
-    """What the trial is of, for people: the version and where it came from."""
-    serial: int = 0
-    kind: str = "program"
-    tries: int = 0
-    before: list[str] = field(default_factory=list)
-    """What the health check complained about before."""
-    is_rollback: bool = False
-
-
-@dataclass
-class State:
-    """What became of updates."""
-
-    highest: dict[str, int] = field(default_factory=dict)
-    """The highest serial that was ever good, by kind: nothing older is taken any more."""
-    failed: list[int] = field(default_factory=list)
-    """Serials of what failed its health check."""
-    result: str = ""
-    """``installed``, ``rolled back`` or ``failed``; empty before the first update."""
-    text: str = ""
-    time: str = ""
-
-
-_T = TypeVar("_T", Pending, State)
 
 
 class Home:
@@ -130,7 +95,7 @@ class Home:
 
     def point(self, link: str, generation: int) -> None:
         """Make a link lead to a generation: before and after every instant it leads to the old or the new one."""
-        _replace_link(self.path / link, Path("generations") / str(generation))
+        replace_link(self.path / link, Path("generations") / str(generation))
 
     def code(self, generation: int) -> Path:
         """Return the folder of a generation's program."""
@@ -163,39 +128,23 @@ class Home:
 
     def pending(self) -> Pending | None:
         """Return the update that is not decided yet."""
-        return self._load("pending.json", Pending)
+        return load(self.path / "pending.json", Pending)
 
     def set_pending(self, pending: Pending | None) -> None:
         """Write down, or with None forget, that an update is not decided yet."""
         if pending is not None:
-            self._store("pending.json", asdict(pending))
+            store(self.path / "pending.json", pending)
         elif (path := self.path / "pending.json").exists():
             path.unlink()
             sync(self.path)
 
     def state(self) -> State:
         """Return what became of updates."""
-        return self._load("state.json", State) or State()
+        return load(self.path / "state.json", State) or State()
 
     def set_state(self, state: State) -> None:
         """Write down what became of an update."""
-        self._store("state.json", asdict(state))
-
-    def _load(self, name: str, kind: type[_T]) -> _T | None:
-        """Read a small file; what is damaged, or is written by a newer version alone, counts as not there."""
-        try:
-            data = json.loads((self.path / name).read_text(encoding="utf-8"))
-            known = {
-                key: data[key]
-                for key, hint in get_type_hints(kind).items()
-                if isinstance(data.get(key), get_origin(hint) or hint)
-            }
-            return kind(**known)
-        except (OSError, ValueError, AttributeError, TypeError):
-            return None
-
-    def _store(self, name: str, data: Mapping[str, Any]) -> None:
-        write_atomically(self.path / name, json.dumps(data, indent=1).encode())
+        store(self.path / "state.json", state)
 
     # --- versions ---
 
@@ -256,64 +205,3 @@ class Home:
 
     def _numbered(self) -> list[Path]:
         return [path for path in self.generations.glob("*") if path.name.isdecimal()]
-
-
-def link_tree(source: Path, target: Path, *, ignore: frozenset[str] | set[str] = frozenset()) -> None:
-    """Make a copy of a folder that shares its files' bytes with the original, where one disk holds both.
-
-    Files of either must then never be written in place, only replaced.
-    """
-    shutil.copytree(
-        source,
-        target,
-        symlinks=True,
-        ignore=lambda _folder, names: ignore & set(names),
-        copy_function=lambda old, new: link_or_copy(Path(old), Path(new)),
-    )
-    _same_owners(source, target)
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or where that cannot be, copy it."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def sync_all(folder: Path) -> None:
-    """Force everything on a folder's disk to it.
-
-    Raises
-    ------
-    OSError
-        Something could not be written (Linux 5.8 and later say so).
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if libc.syncfs(descriptor):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(folder))
-    finally:
-        os.close(descriptor)
-
-
-def _replace_link(link: Path, target: Path) -> None:
-    new = link.with_name(f".{link.name}.new")
-    new.unlink(missing_ok=True)
-    new.symlink_to(target)
-    new.replace(link)
-    sync(link.parent)
-
-
-def _same_owners(source: Path, target: Path) -> None:
-    """Give copied folders the owners of the originals (files share them with their bytes)."""
-    if os.geteuid() != 0:
-        return
-    for folder, _, names in os.walk(target):
-        old = source / Path(folder).relative_to(target)
-        for path in (old, *(old / name for name in names)):
-            status = path.lstat()
-            new = Path(folder) if path == old else Path(folder) / path.name
-            os.chown(new, status.st_uid, status.st_gid, follow_symlinks=False)

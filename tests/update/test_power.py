@@ -71,7 +71,7 @@ def stops_at(number: int) -> None:
 
 @pytest.mark.parametrize("health", ["good", "bad"])
 def test_pulled_at_any_step_the_disk_holds_the_old_version_or_the_new(tmp_path, health, monkeypatch):
-    monkeypatch.setattr("device.update.updater.ROOM", 0)
+    monkeypatch.setattr("device.update.making.ROOM", 0)
     signer = Signer(tmp_path / "keys")
     disk = Disk(tmp_path / "disk", tmp_path / "mounted")
     copy = Disk(tmp_path / "copy", tmp_path / "mounted-copy")

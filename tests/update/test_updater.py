@@ -93,7 +93,7 @@ def test_a_release_that_failed_is_not_tried_again_unasked(device, make):
 
 
 def test_a_full_disk_is_said_before_anything_is_written(device, make, monkeypatch):
-    monkeypatch.setattr("device.update.updater.free_bytes", lambda _: 1000)
+    monkeypatch.setattr("device.update.making.free_bytes", lambda _: 1000)
     with pytest.raises(DragomanError, match=r"needs 64.0 MB, and 1.0 kB are free"):
         device.apply(make("2.0", 200))
 
@@ -180,7 +180,7 @@ def test_the_service_that_goes_on_with_an_update_may_end_a_health_check_that_han
 @pytest.fixture
 def small(tmp_path, signer, monkeypatch):
     """A device with version 1 whose disk is small."""
-    monkeypatch.setattr("device.update.updater.ROOM", 0)
+    monkeypatch.setattr("device.update.making.ROOM", 0)
     with disks.small_disk(tmp_path / "small", "400k") as disk:
         device = Device(disk, signer)
         device.updater.adopt(write_tree(tmp_path / "first", "1.0", 100))
