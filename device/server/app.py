@@ -61,7 +61,8 @@ PREFLIGHT = {
 }
 MOST_FIELDS = 200
 """Parameters that an address may have."""
-OPEN_PATHS = ("/languages", "/openapi.json", "/healthz")
+HEALTH = "/healthz"
+OPEN_PATHS = ("/languages", "/openapi.json", HEALTH)
 """What needs no key: it tells nothing about anybody."""
 
 Serve = Callable[[Service, Socket, str, Query], Room]
@@ -117,7 +118,7 @@ def create_app(engines: Engines, settings: Settings, remote: Remote | None = Non
         Route("/captions/events", _answer(live.events)),
         WebSocketRoute("/{rest:path}", _no_socket),
         Route("/openapi.json", _description),
-        Route("/healthz", _health),
+        Route(HEALTH, _health),
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found, Exception: _failed})
     app.add_middleware(GateKeeper, gate=gate, service=service)
@@ -195,29 +196,37 @@ class GateKeeper:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        early = self._early_answer(scope)
+        if early is not None:
+            await _deny(scope, receive, send, early)
+        elif scope["path"].lower() == HEALTH:
+            await self._app(scope, receive, send)  # also while all connections are in use: that is no illness
+        else:
+            await self._serve(scope, receive, send)
+
+    def _early_answer(self, scope: Scope) -> Response | None:
+        """Return what is said at the gate already: a refusal, or what pages from elsewhere may do."""
         try:
             request = _Head(scope)
         except ValueError:
-            await _deny(scope, receive, send, error_response(400, f"an address has at most {MOST_FIELDS} parameters"))
-            return
+            return error_response(400, f"an address has at most {MOST_FIELDS} parameters")
         path = scope["path"].lower()
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         allowed = self._service.settings.server.allowed_hosts
         if self._gate.open and not is_own_origin(origin, host, allowed):
             reason = "pages from elsewhere need a key here: set one, or add their host to server.allowed_hosts"
-            await _deny(scope, receive, send, error_response(403, reason))
-            return
+            return error_response(403, reason)
         if scope.get("method") == "OPTIONS" and path.startswith(SHARED_PATHS):
-            headers = PREFLIGHT | readable(self._gate, origin)
-            await Response(status_code=204, headers=headers)(scope, receive, send)
-            return
+            return Response(status_code=204, headers=PREFLIGHT | readable(self._gate, origin))
         if not (path in OPEN_PATHS or is_page(path)) and not self._gate.admits(request.headers, request.query):
-            await _deny(scope, receive, send, error_response(401, "the key is missing or wrong"))
-            return
+            return error_response(401, "the key is missing or wrong")
         if self._gate.open and not is_known(host, allowed):
             reason = f"{host[:80]!r} is no name of this device: add it to server.allowed_hosts, or set a key"
-            await _deny(scope, receive, send, error_response(403, reason))
-            return
+            return error_response(403, reason)
+        return None
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve within the limits."""
         try:
             async with self._service.connection():
                 if scope["type"] == "http":

@@ -60,14 +60,18 @@ def definition_sources(service: Service, definition: Mapping[str, Any]) -> tuple
     if container is not None:
         if urls is not None or not isinstance(container, str):
             raise HttpError(400, "name either contentUrls or one contentContainerUrl")
-        return tuple(folder_contents(container, server)[:MOST_SOURCES])
+        return _few(folder_contents(container, server))
     if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
         raise HttpError(400, "contentUrls must be a list of addresses")
-    if len(urls) > MOST_SOURCES:
-        raise HttpError(400, f"a transcription may name {MOST_SOURCES} recordings")
-    for url in urls:
+    for url in _few(urls):
         check(url, server)
     return tuple(urls)
+
+
+def _few(sources: Sequence[str]) -> tuple[str, ...]:
+    if len(sources) > MOST_SOURCES:
+        raise HttpError(400, f"a transcription may name {MOST_SOURCES} recordings, not {len(sources)}")
+    return tuple(sources)
 
 
 def lifetime(definition: Mapping[str, Any]) -> timedelta | None:

@@ -42,7 +42,7 @@ class BatchRest:
         skip, top = _number(request, "skip", 0), min(_number(request, "top", MOST_IN_PAGE), MOST_IN_PAGE)
         jobs = await self._service.work(self._store.page, skip, top + 1)
         body: dict[str, Any] = {"values": [self._describe(request, job) for job in jobs[:top]]}
-        if len(jobs) > top:
+        if len(jobs) > top > 0:  # a page of nothing leads nowhere
             body["@nextLink"] = f"{_base(request)}?skip={skip + top}&top={top}"
         return JSONResponse(body)
 

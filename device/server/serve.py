@@ -141,10 +141,16 @@ class Server:
     def _serve(self) -> None:
         asyncio.run(self._serve_all())
 
+    async def _work(self) -> None:
+        try:
+            await self.app.state.workers.run()
+        except Exception:
+            log.exception("batch transcription has ended, until the next start")
+
     async def _serve_all(self) -> None:
         self._loop = asyncio.get_running_loop()
         running = zip(self._servers, self._sockets, strict=True)
-        batch = asyncio.create_task(self.app.state.workers.run())
+        batch = asyncio.create_task(self._work())
         try:
             await asyncio.gather(*(server.serve([listening]) for server, (listening, _) in running))
         finally:

@@ -57,7 +57,9 @@ class SpeechRest:
         speaker = Speaker(self._service, parse_ssml(document))
         headers = {"X-Dragoman-Voice": ", ".join(speaker.voices), **self._readable(request)}
         if not wanted.riff:
-            return StreamingResponse(self._encoded(speaker, Encoder(wanted)), 200, headers, wanted.media_type)
+            sound = self._encoded(speaker, Encoder(wanted))
+            first = await anext(sound)  # a voice that cannot be loaded, or fails at once, is told with its own status
+            return StreamingResponse(_joined(first, sound), 200, headers, wanted.media_type)
         sounds = [item async for item in speaker.speak() if isinstance(item, Sound)]
         encoder = Encoder(wanted, 0)
         data = b"".join([await self._service.work(encoder.encode, s.samples, s.rate) for s in sounds])
@@ -98,6 +100,12 @@ class SpeechRest:
         if not options.detailed:
             return JSONResponse({**body, "DisplayText": text}, headers=headers)
         return JSONResponse({**body, "NBest": [_best(text, finals, words=options.words)]}, headers=headers)
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 def _best(text: str, finals: Sequence[Final], *, words: bool) -> dict[str, Any]:

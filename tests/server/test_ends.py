@@ -140,6 +140,8 @@ def test_one_connection_too_many_is_told_to_come_again(serve):
             answer = client.get("/cognitiveservices/voices/list")
         assert answer.status_code == 429
         assert answer.headers["Retry-After"]
+        with address.client() as client:
+            assert client.get("/healthz").status_code == 200  # busy, not ill
     wait_for(lambda: status(address, STT) == 101)
 
 

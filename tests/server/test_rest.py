@@ -128,6 +128,13 @@ def test_speech_is_refused_with_the_reason(rest):
     assert "bytes" in error(post("/cognitiveservices/v1", content=bytes(2_000_000)), 413)
 
 
+def test_a_voice_that_fails_at_once_is_told_with_its_status(rest, served):
+    served.engines.tts.error = RuntimeError("no memory")
+    headers = {"X-Microsoft-OutputFormat": "audio-16khz-32kbitrate-mono-mp3"}
+    answer = rest.post("/cognitiveservices/v1", content=SSML.format("en-US-BobNeural"), headers=headers)
+    assert answer.status_code == 500
+
+
 def test_voices(rest):
     voices = rest.get("/cognitiveservices/voices/list").json()
     assert [voice["ShortName"] for voice in voices] == ["pt-BR-AnaNeural", "en-US-BobNeural"]
@@ -317,6 +324,14 @@ def test_a_whole_folder_is_a_batch(serve, folder):
         assert len(client.get(body["links"]["files"]).json()["values"]) == 4
 
 
+def test_a_folder_with_more_than_a_batch_may_have_is_refused_not_cut(serve, folder, monkeypatch):
+    monkeypatch.setattr("device.server.batch.MOST_SOURCES", 2)
+    with serve(batch_folders=[str(folder)]).client() as client:
+        for change in ({"contentUrls": None, "contentContainerUrl": folder.as_uri()}, {}):
+            reason = error(client.post(JOBS, json=job(folder, **change)), 400)
+            assert reason == "a transcription may name 2 recordings, not 3"
+
+
 def test_a_recording_that_fails_does_not_stop_the_others(serve, folder):
     (folder / "1.wav").write_bytes(b"damaged")
     with serve(batch_folders=[str(folder)]).client() as client:
@@ -451,6 +466,12 @@ def test_a_batch_is_refused_with_the_reason(serve, folder, change, reason):
     body = json.dumps(job(folder, **change)).replace("/FOLDER", str(folder))
     with serve(batch_folders=[str(folder)]).client() as client:
         assert reason.lower() in error(client.post(JOBS, content=body), 400).lower()
+
+
+def test_a_page_of_nothing_leads_to_no_other(serve, folder):
+    with serve(batch_folders=[str(folder)], batch_workers=0).client() as client:
+        client.post(JOBS, json=job(folder))
+        assert client.get(f"{JOBS}?top=0").json() == {"values": []}
 
 
 def test_numbers_beyond_all_bounds_are_refused(rest):
