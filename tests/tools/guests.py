@@ -29,8 +29,6 @@ EMULATORS = {
     "arm64": ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"),
 }
 """Not ``-cpu max``: with the AVX of qemu 7.2 onnxruntime computes nonsense and aborts."""
-PACE = ("-accel", "tcg", "-icount", "shift=0,sleep=on", "-smp", "2")
-"""The guest's clock counts its instructions, a nanosecond each: on a busy machine it runs slower instead of late."""
 CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 SHELL = "/dev/virtio-ports/shell"
 SHELL_UNIT = f"""\
@@ -50,8 +48,8 @@ class GuestError(AssertionError):
 
 def why_not(architecture: str) -> str | None:
     """Return why no machine of an architecture can be emulated here."""
-    emulator = EMULATORS[architecture][0]
-    return None if shutil.which(emulator) else f"needs {emulator}"
+    missing = [name for name in (EMULATORS[architecture][0], "qemu-img") if shutil.which(name) is None]
+    return f"needs {' and '.join(missing)}" if missing else None
 
 
 def add_shell(root: Path) -> None:
@@ -155,7 +153,7 @@ class Guest:
         address = folder / "shell.socket"
         address.unlink(missing_ok=True)
         line = f"console={CONSOLES[architecture]} root={root} ro fsck.repair=yes quiet"
-        command: list[str | Path] = [*EMULATORS[architecture], *PACE]
+        command: list[str | Path] = [*EMULATORS[architecture], "-accel", "tcg,thread=multi", "-smp", "2"]
         command += ["-m", str(MEMORY_MB), "-nodefaults", "-display", "none", "-nic", "none"]
         command += ["-serial", f"file:{self.console}", "-kernel", kernel, "-initrd", initial, "-append", line]
         command += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=shell,path={address},server=on,wait=off"]
