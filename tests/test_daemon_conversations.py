@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from device.config import AudioSettings, ControlSettings, DirectionSettings, MqttSettings, Settings, TextSettings, Trigger
+from device.config import (
+    AudioSettings,
+    ControlSettings,
+    DirectionSettings,
+    MqttSettings,
+    Settings,
+    TextSettings,
+    Trigger,
+)
 from device.daemon import Daemon
 from device.engines.registry import Engines
 from device.events import SAMPLE_RATE, Final, State
