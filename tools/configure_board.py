@@ -42,7 +42,8 @@ class Change:
     def diff(self) -> str:
         """Return the change as a unified diff."""
         old, new = ((text or b"").decode(errors="replace").splitlines(True) for text in (self.before, self.after))
-        return "".join(difflib.unified_diff(old, new, f"/{self.path}", f"/{self.path}", n=2))
+        lines = difflib.unified_diff(old, new, f"/{self.path}", f"/{self.path}", n=2)
+        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 class Board:
@@ -64,7 +65,7 @@ class Board:
     def _model(self) -> str:
         for name in MODEL_FILES:
             try:
-                return (self.root / name).read_bytes().rstrip(b"\0\n").decode()
+                return (self.root / name).read_bytes().rstrip(b"\0\n").decode(errors="replace")
             except OSError:
                 continue
         raise BoardError("this is no board that is known by its device tree: a PC needs none of this")
@@ -132,6 +133,11 @@ def with_block(text: bytes, lines: Sequence[str]) -> bytes:
     """Return config.txt with these lines in Dragoman's block at its end, or without the block where there are none.
 
     The block begins with ``[all]``, for what stands before it may be meant for one model only.
+
+    Raises
+    ------
+    BoardError
+        The block has lost its end, and it cannot be told which lines after it are somebody else's.
     """
     newline = b"\r\n" if b"\r\n" in text else b"\n"
     kept: list[bytes] = []
@@ -144,6 +150,8 @@ def with_block(text: bytes, lines: Sequence[str]) -> bytes:
             kept.append(line)
         if stripped == END.encode():
             inside = False
+    if inside:
+        raise BoardError(f"config.txt has lost the line {END!r}: put it back where Dragoman's lines end")
     if not lines:
         return b"".join(kept)
     if kept and not kept[-1].endswith(b"\n"):
@@ -160,7 +168,10 @@ class Keeper:
         self._index = self.folder / "index.json"
         self.files: dict[str, dict[str, str | None]] = {}
         if self._index.is_file():
-            self.files = json.loads(self._index.read_text(encoding="utf-8"))
+            try:
+                self.files = json.loads(self._index.read_bytes())
+            except ValueError:
+                raise BoardError(f"/{STATE}/index.json is damaged; the originals lie beside it") from None
 
     def apply(self, change: Change) -> None:
         """Keep the original, unless an earlier one is kept, and make the change."""

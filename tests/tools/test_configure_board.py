@@ -162,6 +162,37 @@ def test_a_missing_driver_is_told_before_anything_is_changed(tmp_path, capsys):
     assert "needs the overlay /boot/firmware/overlays/seeed-4mic-voicecard.dtbo: the driver" in capsys.readouterr().err
 
 
+def test_a_block_without_its_end_is_left_alone_for_what_follows_may_be_somebody_elses(tmp_path, capsys):
+    root = board(tmp_path)
+    assert run(root, "apply", "usb") == 0
+    config = root / "boot/firmware/config.txt"
+    config.write_bytes(config.read_bytes().replace(configure_board.END.encode(), b"") + b"mine=1\n")
+    before = files(root)
+    capsys.readouterr()
+    for command in (["apply", "googlevoicehat"], ["undo"]):
+        assert run(root, *command) == 1
+        assert "has lost the line '# <<< dragoman'" in capsys.readouterr().err
+    assert files(root)[str(config.relative_to(root))] == before[str(config.relative_to(root))]
+
+
+def test_what_is_damaged_is_one_clear_line(tmp_path, capsys):
+    root = board(tmp_path)
+    (root / STATE).mkdir(parents=True)
+    (root / STATE / "index.json").write_text("{half")
+    assert run(root, "undo") == 1
+    assert capsys.readouterr().err == f"configure-board: /{STATE}/index.json is damaged; the originals lie beside it\n"
+    (root / "proc/device-tree/model").write_bytes(b"Raspberry \xff")
+    assert run(root, "show") == 1
+    assert "is not known; known are" in capsys.readouterr().err
+
+
+def test_a_file_without_a_newline_at_its_end_is_shown_as_it_is(tmp_path, capsys):
+    root = board(tmp_path)
+    (root / "boot/firmware/config.txt").write_bytes(b"enable_uart=1")
+    assert run(root, "diff", "usb") == 0
+    assert "-enable_uart=1\n\\ No newline at end of file\n+enable_uart=1\n" in capsys.readouterr().out
+
+
 def test_a_machine_without_a_device_tree_needs_nothing(tmp_path, capsys):
     assert run(tmp_path, "show") == 1
     assert "a PC needs none of this" in capsys.readouterr().err
