@@ -196,6 +196,8 @@ class GateKeeper:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        if scope["type"] == "http":
+            receive, send = _unless_asked_for(receive, send, scope)
         early = self._early_answer(scope)
         if early is not None:
             await _deny(scope, receive, send, early)
@@ -265,6 +267,28 @@ class GateKeeper:
                 return
             scope["state"]["abort"]()
             await asyncio.sleep(0)  # so that the connection is known to be lost before the answer ends
+
+
+def _unless_asked_for(receive: Receive, send: Send, scope: Scope) -> tuple[Receive, Send]:
+    """Close a connection whose client announced a body that nobody asked it for (``Expect: 100-continue``).
+
+    What it sends next may be that body or another request (RFC 9110, 10.1.1).
+    """
+    if not any(name.lower() == b"expect" for name, _ in scope["headers"]):
+        return receive, send
+    asked = False
+
+    async def noted_receive() -> Message:
+        nonlocal asked
+        asked = True
+        return await receive()
+
+    async def closing_send(message: Message) -> None:
+        if message["type"] == "http.response.start" and not asked:
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return noted_receive, closing_send
 
 
 class _Head:

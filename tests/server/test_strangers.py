@@ -194,3 +194,17 @@ def test_an_answer_that_is_not_read_is_given_up(serve, phone, caplog, monkeypatc
     wait_for(lambda: not running.server_state.connections)
     assert len(rest(line)) < MUCH
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize(("length", "status"), [(9, b"401"), (9_000_000, b"413")])
+def test_after_a_body_that_was_not_asked_for_the_connection_closes(serve, phone, tmp_path, length, status):
+    key = tmp_path / "key"
+    key.write_text("k")
+    key.chmod(0o600)
+    line = phone(serve(key_file=str(key)))
+    shown = b"Ocp-Apim-Subscription-Key: k\r\n" if status == b"413" else b""
+    head = b"POST /cognitiveservices/v1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+    line.sendall(head + shown + b"Content-Length: %d\r\n\r\n" % length)
+    answer = rest(line)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"connection: close" in answer
