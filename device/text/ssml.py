@@ -10,29 +10,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from device.errors import DragomanError
 from device.text.rules import primary
 from device.text.ssml_phonemes import from_x_sampa
 from device.text.ssml_say_as import KINDS, say_as
+from device.text.ssml_values import NOTES, PITCHES, RATES, SsmlError, break_seconds, clamped, factor, loudness, seconds
 
 DEEPEST = 40
 """Elements inside each other."""
-LONGEST_BREAK = 20.0
 MOST_PHONEMES = 200
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-_RATES = {"x-slow": 0.5, "slow": 0.64, "medium": 1.0, "default": 1.0, "fast": 1.55, "x-fast": 2.0}
-_PITCHES = {"x-low": 0.7, "low": 0.85, "medium": 1.0, "default": 1.0, "high": 1.15, "x-high": 1.3}
-_VOLUMES = {
-    "silent": 0.0, "x-soft": 0.2, "soft": 0.4, "medium": 0.6, "loud": 0.8, "x-loud": 1.0, "default": 1.0,
-}  # fmt: skip
-_BREAKS = {"none": 0.0, "x-weak": 0.25, "weak": 0.5, "medium": 0.75, "strong": 1.0, "x-strong": 1.25}
 _EMPHASES = {
     "strong": (0.85, 1.12, 1.25), "moderate": (0.92, 1.06, 1.12), "none": (1.0, 1.0, 1.0), "reduced": (1.1, 0.96, 0.85),
 }  # fmt: skip
@@ -41,16 +33,6 @@ _CONTOUR = re.compile(r"\(\s*(\d+(?:\.\d+)?)%\s*,\s*([^()\s]+)\s*\)")
 _FLATTEST, _STEEPEST = 0.5, 2.0
 _REFUSED = frozenset({"audio", "lexicon", "backgroundaudio", "embedding"})
 _SENTENCES, _PARAGRAPHS = frozenset({"s", "sentence"}), frozenset({"p", "paragraph"})
-_NUMBER = re.compile(r"([+-]?)(\d+(?:\.\d+)?|\.\d+)\s*(%|st|hz|db)?", re.IGNORECASE)
-_TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ms|s)")
-
-
-_NOTES: ContextVar[list[str]] = ContextVar("notes")
-"""Of the document that is being read."""
-
-
-class SsmlError(DragomanError):
-    """A document that cannot be spoken, in one line for whoever wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +125,11 @@ def parse_ssml(document: str | bytes, notes: list[str] | None = None) -> list[Pa
         raise SsmlError(f"the SSML cannot be read: {error}") from None
     if _name(root) != "speak":
         raise SsmlError(f"SSML begins with <speak>, not <{_name(root)[:40]}>")
-    token = _NOTES.set([] if notes is None else notes)
+    token = NOTES.set([] if notes is None else notes)
     try:
         return list(_joined(_walk(root, Manner(language=root.get(_XML_LANG, "")), 0)))
     finally:
-        _NOTES.reset(token)
+        NOTES.reset(token)
 
 
 def _walk(element: Element, manner: Manner, depth: int) -> Iterator[Part]:
@@ -192,8 +174,8 @@ def _inside(element: Element, manner: Manner, depth: int) -> Iterator[Part]:
 def _leaf(element: Element, name: str, manner: Manner) -> list[Part] | None:
     """Return what an element stands for whose content is not spoken as it stands."""
     if name == "break":
-        seconds = _break(element)
-        return [Pause(seconds)] if seconds else [Say(" ", manner)]
+        length = break_seconds(element.get("time"), element.get("strength", "medium").lower())
+        return [Pause(length)] if length else [Say(" ", manner)]
     if name in {"bookmark", "mark"}:
         return [Bookmark(element.get("mark") or element.get("name") or "")]
     text = " ".join("".join(element.itertext()).split())
@@ -222,13 +204,13 @@ def _phonemes(element: Element) -> str:
 
 def _silence(element: Element, manner: Manner) -> tuple[Manner, Pause | None, str]:
     """Read ``mstts:silence``: how it changes what follows, and what it is itself, before or after."""
-    seconds = _seconds(element.get("value", "0ms"))
+    length = seconds(element.get("value", "0ms"))
     where = element.get("type", "").lower().removesuffix("-exact")
     if where == "sentenceboundary":
-        return replace(manner, sentence_pause=seconds), None, where
+        return replace(manner, sentence_pause=length), None, where
     if where in {"comma", "semicolon", "enumerationcomma"}:
         return manner, None, where
-    return manner, Pause(seconds), where
+    return manner, Pause(length), where
 
 
 def _changed(manner: Manner, name: str, element: Element) -> Manner:
@@ -248,7 +230,7 @@ def _changed(manner: Manner, name: str, element: Element) -> Manner:
         return _bounded(manner, rate, pitch, manner.volume * volume)
     if name == "prosody":
         changed = _bounded(
-            manner, _factor(element.get("rate"), _RATES), 1.0, _volume(manner.volume, element.get("volume"))
+            manner, factor(element.get("rate"), RATES), 1.0, loudness(manner.volume, element.get("volume"))
         )
         changed = _pitched(changed, element.get("pitch"))
         return _contoured(changed, element.get("contour"))
@@ -261,9 +243,9 @@ def _changed(manner: Manner, name: str, element: Element) -> Manner:
 def _bounded(manner: Manner, rate: float, pitch: float, volume: float) -> Manner:
     return replace(
         manner,
-        rate=_clamped("a rate", manner.rate * rate, 0.5, 2.0),
-        pitch=_clamped("a pitch", manner.pitch * pitch, _FLATTEST, _STEEPEST),
-        volume=_clamped("a volume", volume, 0.0, 2.0),
+        rate=clamped("a rate", manner.rate * rate, 0.5, 2.0),
+        pitch=clamped("a pitch", manner.pitch * pitch, _FLATTEST, _STEEPEST),
+        volume=clamped("a volume", volume, 0.0, 2.0),
     )
 
 
@@ -271,11 +253,11 @@ def _pitched(manner: Manner, text: str | None) -> Manner:
     if found := re.fullmatch(r"([+-]?)(\d+(?:\.\d+)?)\s*hz", (text or "").strip().lower()):
         hertz = float(found[2])
         if not found[1]:
-            return replace(manner, tone=_clamped("a pitch in Hz", hertz, 40.0, 600.0), pitch=1.0, shift=0.0)
+            return replace(manner, tone=clamped("a pitch in Hz", hertz, 40.0, 600.0), pitch=1.0, shift=0.0)
         shift = manner.shift + (-hertz if found[1] == "-" else hertz)
-        return replace(manner, shift=_clamped("a change of pitch in Hz", shift, -200.0, 200.0))
-    pitch = manner.pitch * _factor(text, _PITCHES)
-    return replace(manner, pitch=_clamped("a pitch", pitch, _FLATTEST, _STEEPEST))
+        return replace(manner, shift=clamped("a change of pitch in Hz", shift, -200.0, 200.0))
+    pitch = manner.pitch * factor(text, PITCHES)
+    return replace(manner, pitch=clamped("a pitch", pitch, _FLATTEST, _STEEPEST))
 
 
 def _contoured(manner: Manner, text: str | None) -> Manner:
@@ -331,71 +313,3 @@ def _tidied(say: Say, texts: list[str]) -> Say:
 def _name(element: Element) -> str:
     """Return an element's name without its namespace, in lower case."""
     return str(element.tag).rpartition("}")[2].lower()
-
-
-def _break(element: Element) -> float:
-    time = element.get("time")
-    if time is not None:
-        return _seconds(time)
-    strength = element.get("strength", "medium").lower()
-    if strength not in _BREAKS:
-        raise SsmlError(f"a break's strength is one of {', '.join(_BREAKS)}, not {strength[:40]!r}")
-    return _BREAKS[strength]
-
-
-def _seconds(text: str) -> float:
-    found = _TIME.fullmatch(text.strip().lower().lstrip("+"))
-    if found is None:
-        raise SsmlError(f"a time is written like 500ms or 2s, not {text[:40]!r}")
-    return _clamped("a pause in seconds", float(found[1]) / (1000 if found[2] == "ms" else 1), 0.0, LONGEST_BREAK)
-
-
-def _factor(text: str | None, names: dict[str, float]) -> float:
-    """Read a rate or pitch: a name, ``1.2``, or a change like ``+20%`` or ``-2st``."""
-    if text is None or not text.strip():
-        return 1.0
-    word = text.strip().lower()
-    if word in names:
-        return names[word]
-    found = _NUMBER.fullmatch(word)
-    if found is None:
-        raise SsmlError(f"prosody cannot be {text[:40]!r}: write a name, a factor, or a change such as +20%")
-    sign, number, unit = found[1], float(found[2]), (found[3] or "").lower()
-    signed = -number if sign == "-" else number
-    if unit == "%":
-        return max(0.0, 1 + signed / 100)
-    if unit == "st":
-        return float(2 ** (max(-24.0, min(24.0, signed)) / 12))
-    if unit:
-        raise SsmlError(f"prosody cannot be {text[:40]!r}")
-    return max(0.0, 1 + signed if sign else number)
-
-
-def _volume(volume: float, text: str | None) -> float:
-    """Read a loudness: a name, 0 to 100, or a change like ``+10``, ``-20%`` or ``+6dB``."""
-    if text is None or not text.strip():
-        return volume
-    word = text.strip().lower()
-    if word in _VOLUMES:
-        return _VOLUMES[word]
-    found = _NUMBER.fullmatch(word)
-    unit = (found[3] or "").lower() if found else "?"
-    if found is None or unit in {"st", "hz"}:
-        raise SsmlError(f"a volume is a name, 0 to 100, or a change such as +10%, not {text[:40]!r}")
-    sign, number = found[1], float(found[2])
-    signed = -number if sign == "-" else number
-    if unit == "%":
-        return _clamped("a volume", volume * (1 + signed / 100), 0.0, 2.0)
-    if unit == "db":
-        return _clamped("a volume", volume * float(10 ** (max(-120.0, min(40.0, signed)) / 20)), 0.0, 2.0)
-    if sign:
-        return _clamped("a volume", volume + signed / 100, 0.0, 2.0)
-    return _clamped("a volume out of 100", number, 0.0, 100.0) / 100
-
-
-def _clamped(what: str, value: float, low: float, high: float) -> float:
-    """Return the nearest value from ``low`` to ``high``, as Azure does, and note where that is another one."""
-    nearest = min(high, max(low, value))
-    if nearest != value:
-        _NOTES.get().append(f"{what} may be {low:g} to {high:g}, not {value:g}: {nearest:g} is spoken")
-    return nearest

@@ -16,8 +16,9 @@ from device.engines.protocols import SpeechPiece, Synthesizer
 from device.engines.tts_pitch import median_pitch
 from device.engines.tts_reader import PUNCTUATION, SENTENCE, WORD, Boundary, Mark, Reader, Sound
 from device.modelstore.loading import load_catalogue
-from device.text.ssml import SsmlError, parse_ssml
+from device.text.ssml import parse_ssml
 from device.text.ssml_script import write_script
+from device.text.ssml_values import SsmlError
 from tests.text.test_ssml import elements
 
 RATE = 10_000
@@ -50,7 +51,9 @@ def read(inner: str, voice=None):
     spoken = [s for item in write_script(parse_ssml(document), lambda m: "en-US") for s in reader.read(item)]
     spoken += reader.finish()
     sound = np.concatenate([np.zeros(0, np.float32), *(s.samples for s in spoken if isinstance(s, Sound))])
-    assert reader.duration == pytest.approx(len(sound) / voice.sample_rate, abs=0.001)
+    # A document of breaks alone has no voice whose rate it could take.
+    seconds = sum(len(s.samples) / s.sample_rate for s in spoken if isinstance(s, Sound))
+    assert reader.duration == pytest.approx(seconds, abs=0.001)
     return sound, [s for s in spoken if not isinstance(s, Sound)]
 
 

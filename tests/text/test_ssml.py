@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.text.ssml import Bookmark, End, Manner, Pause, Say, SsmlError, parse_ssml
+from device.text.ssml import Bookmark, End, Manner, Pause, Say, parse_ssml
+from device.text.ssml_values import SsmlError
 
 
 def speak(inner, attributes='xml:lang="en-US"'):

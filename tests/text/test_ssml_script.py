@@ -3,8 +3,9 @@
 # ruff: noqa: RUF001 - phonetic letters look like others
 import pytest
 
-from device.text.ssml import Bookmark, Pause, SsmlError, parse_ssml
+from device.text.ssml import Bookmark, Pause, parse_ssml
 from device.text.ssml_script import LONGEST, PARAGRAPH_PAUSE, Sentence, write_script
+from device.text.ssml_values import SsmlError
 
 
 def script(inner):
