@@ -52,7 +52,7 @@ def read(inner: str, voice=None):
     spoken += reader.finish()
     sound = np.concatenate([np.zeros(0, np.float32), *(s.samples for s in spoken if isinstance(s, Sound))])
     # A document of breaks alone has no voice whose rate it could take.
-    seconds = sum(len(s.samples) / s.sample_rate for s in spoken if isinstance(s, Sound))
+    seconds = sum(len(s.samples) / s.rate for s in spoken if isinstance(s, Sound))
     assert reader.duration == pytest.approx(seconds, abs=0.001)
     return sound, [s for s in spoken if not isinstance(s, Sound)]
 
