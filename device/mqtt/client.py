@@ -110,6 +110,8 @@ class MqttPublisher:
         self._broken = False
         """The last connection ended without the broker's farewell."""
         self._steadiness = Steadiness(self._pace)
+        self._name_told = False
+        """Whether it was told that another device has the same name."""
         self._ticked_at = 0.0
         self._waker, self._wake_end = socket.socketpair()
         self._waker.setblocking(False)
@@ -249,6 +251,7 @@ class MqttPublisher:
         elif self._steadiness.is_suspicious:
             reason += f"; if another device is called {self._client_id} as well, give it another mqtt.device"
         if connection.taken_over or self._steadiness.is_suspicious:
+            self._name_told = True
             self._on_alert(NAME_ALERT, reason)
         self._report_away(reason)
 
@@ -339,7 +342,8 @@ class MqttPublisher:
         """Cut a connection on which the broker answers pings but acknowledges nothing."""
         if self._flight and time.monotonic() - self._flight.oldest > self._pace.unacknowledged:
             connection.drop("the broker acknowledges nothing")
-        if self._steadiness.has_recovered():
+        if self._name_told and self._steadiness.lasts():
+            self._name_told = False
             self._on_alert(NAME_ALERT, None)
         if connection.subscription_refused is not None:
             _LOG.error("the broker refuses the device's own commands: %s", connection.subscription_refused)

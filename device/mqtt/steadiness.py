@@ -45,9 +45,9 @@ class Steadiness:
         if not is_short:
             self._failures = 0
 
-    def has_recovered(self) -> bool:
-        """Whether, just now, a connection has lasted after others that did not."""
-        if not self._cut or self._age() <= self._good_after:
+    def lasts(self) -> bool:
+        """Whether the connection that there is has become a good one."""
+        if self._age() <= self._good_after:
             return False
         self._cut = 0
         return True

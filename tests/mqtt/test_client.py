@@ -16,7 +16,7 @@ import pytest
 from device.config import MqttSettings
 from device.errors import DragomanError, UsageError
 from device.events import Error, State
-from device.mqtt import MqttRoom, Pace
+from device.mqtt import MqttRoom, Pace, steadiness
 from device.mqtt.connection import Connection
 from device.mqtt.refusals import REFUSED_ALERT
 from device.mqtt.topics import Message
@@ -371,6 +371,34 @@ def test_device_pushed_out_by_one_of_the_same_name_says_so_waits_and_loses_nothi
     assert told is not None
     assert "another client has connected as dragoman-kitchen" in told
     assert sum("another client has connected" in record.message for record in caplog.records) == 2
+
+
+def test_alert_about_the_name_is_over_when_a_connection_lasts_though_the_broker_was_away_meanwhile(
+    make_room: RoomMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steadiness, "STABLE", 0.1)
+    alerts: list[tuple[str, str | None]] = []
+    cleared = threading.Event()
+
+    def answer(peer: Peer, publish: Published) -> None:
+        if publish.connection == 1 and publish.topic.endswith("final"):
+            broker.connack = 0x88  # server unavailable
+            peer.disconnect(0x8E)  # session taken over
+        else:
+            peer.acknowledge(publish)
+
+    def alert(name: str, text: str | None) -> None:
+        alerts.append((name, text))
+        if name == "mqtt-name" and text is None:
+            cleared.set()
+
+    with FakeBroker(answer) as broker:
+        pace = Pace(retry_first=0.01, retry_longest=0.01, refused_first=0.05, refused_longest=0.05)
+        make_room(broker, pace=pace, on_alert=alert).sink(final(1))
+        broker.wait(lambda b: b.connections >= 4)
+        assert dict(alerts)["mqtt-name"] is not None
+        broker.connack = 0
+        assert cleared.wait(60)
 
 
 def test_daemon_starts_at_once_and_keeps_finals_while_there_is_no_broker(make_room: RoomMaker) -> None:

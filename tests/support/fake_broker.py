@@ -63,7 +63,7 @@ class FakeBroker:
         self.published: list[Published] = []
         self.connections = 0
         self._answer = answer or (lambda peer, publish: peer.acknowledge(publish))
-        self._connack = connack
+        self.connack = connack
         self._properties = properties
         self._remembers = remembers
         self._changed = threading.Condition()
@@ -121,10 +121,10 @@ class FakeBroker:
             body = _exactly(sock, _length(sock))
             match header >> 4:
                 case 1:
-                    present = self._remembers and peer.number > 1 and not self._connack
-                    variable = bytes([present, self._connack, len(self._properties)]) + self._properties
+                    present = self._remembers and peer.number > 1 and not self.connack
+                    variable = bytes([present, self.connack, len(self._properties)]) + self._properties
                     peer.send(bytes([0x20, len(variable)]) + variable)
-                    if self._connack:
+                    if self.connack:
                         return
                 case 3:
                     publish = _publish(header, body, peer.number)
