@@ -1,6 +1,24 @@
 """The configuration: typed settings, and the only place that reads their file and environment."""
 
+from device.config.conversation import (
+    DirectionSettings,
+    EndpointSettings,
+    ModelSettings,
+    PartialSettings,
+    SpeakerSettings,
+    SpeechSettings,
+)
 from device.config.files import read_secret
+from device.config.hardware import (
+    AudioSettings,
+    ButtonSettings,
+    ControlSettings,
+    DisplaySettings,
+    LedSettings,
+    PanelSettings,
+    Pins,
+    Trigger,
+)
 from device.config.languages import canonical_language
 from device.config.loading import (
     Loaded,
@@ -9,32 +27,12 @@ from device.config.loading import (
     load_settings,
     state_directory,
 )
+from device.config.network import MqttSettings, ServerSettings
 from device.config.problems import ConfigError, Problem
 from device.config.section import Section
-from device.config.settings import (
-    AudioSettings,
-    ButtonSettings,
-    ControlSettings,
-    DirectionSettings,
-    DisplaySettings,
-    EndpointSettings,
-    Language,
-    LedSettings,
-    LogSettings,
-    ModelSettings,
-    MqttSettings,
-    PanelSettings,
-    PartialSettings,
-    Pins,
-    Profanity,
-    Redaction,
-    ServerSettings,
-    Settings,
-    SpeakerSettings,
-    SpeechSettings,
-    TextSettings,
-    Trigger,
-)
+from device.config.settings import LogSettings, Settings
+from device.config.text import Profanity, Redaction, TextSettings
+from device.config.values import Language
 
 __all__ = [
     "AudioSettings",

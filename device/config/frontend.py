@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from device.config.section import Section
-
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+from device.config.values import UserPath
 
 
 class MicrophoneSettings(Section):

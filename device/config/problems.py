@@ -10,8 +10,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from device.config.network import MqttSettings
 from device.config.places import Path as Place
-from device.config.settings import MqttSettings, Settings
+from device.config.settings import Settings
 from device.errors import UsageError
 
 PREFIX = "DRAGOMAN_"
