@@ -243,9 +243,17 @@ class Connection:
             password = read_secret(settings.password_file) if settings.password_file is not None else None
             self._client.username_pw_set(settings.username, password)
         if settings.tls:
-            context = ssl.create_default_context(cafile=settings.ca_file)
-            if settings.cert_file is not None:
-                context.load_cert_chain(settings.cert_file, settings.key_file)
+            place = f"mqtt.ca_file {settings.ca_file}"
+            try:
+                context = ssl.create_default_context(cafile=settings.ca_file)
+                if settings.cert_file is not None:
+                    place = f"mqtt.cert_file {settings.cert_file}, mqtt.key_file {settings.key_file or 'none'}"
+                    context.load_cert_chain(settings.cert_file, settings.key_file)
+            except ssl.SSLError as error:
+                reason = "these do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "no PEM in there"
+                raise ConnectionFailed(f"{place}: {reason}", refused=True) from error
+            except OSError as error:
+                raise ConnectionFailed(f"{place}: {error.strerror}", refused=True) from error
             self._client.tls_set_context(context)
 
     def _abandon(self) -> None:

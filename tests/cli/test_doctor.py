@@ -139,6 +139,18 @@ def test_broker_that_does_not_answer_is_a_problem(quiet_port):
     assert findings(checks.broker, mqtt={"enabled": False})[0].status is Status.OK
 
 
+@pytest.mark.parametrize("key", ["ca_file", "cert_file"])
+@pytest.mark.parametrize(("content", "reason"), [(None, "No such file or directory"), ("scribble", "no PEM in there")])
+def test_a_file_for_tls_that_is_wrong_is_named(tmp_path, quiet_port, key, content, reason):
+    file = tmp_path / "file.pem"
+    if content:
+        file.write_text(content)
+    (told,) = findings(checks.broker, mqtt={"port": quiet_port, "tls": True, key: file})
+    assert told.status is Status.PROBLEM
+    assert told.text.startswith(f"mqtt.{key} {file}")
+    assert told.text.endswith(reason)
+
+
 def test_state_that_cannot_be_written_is_a_problem(tmp_path, store):
     file = tmp_path / "file"
     file.write_text("")
