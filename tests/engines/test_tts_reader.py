@@ -159,13 +159,16 @@ def test_words_are_told_where_they_are_heard(joe: Synthesizer) -> None:
 
 @pytest.mark.models
 def test_one_word_may_be_slower_without_cutting_the_sentence(joe: Synthesizer) -> None:
-    lengths = {}
-    for rate in (1.0, 0.5):
+    lengths: dict[tuple[float, str], list[float]] = {}
+    for rate in (1.0, 0.5) * 4:  # the voice draws each length by lot
         _, told = read(f'We will meet <prosody rate="{rate}">tomorrow</prosody> at the station.', joe)
-        lengths[rate] = {t.text: t.duration for t in told if isinstance(t, Boundary) and t.kind == WORD}
+        for t in told:
+            if isinstance(t, Boundary) and t.kind == WORD:
+                lengths.setdefault((rate, t.text), []).append(t.duration)
         assert sum(isinstance(t, Boundary) and t.kind == SENTENCE for t in told) == 1
-    assert lengths[0.5]["tomorrow"] > 1.5 * lengths[1.0]["tomorrow"]
-    assert lengths[0.5]["station"] < 1.4 * lengths[1.0]["station"]
+    mean = {key: np.mean(found) for key, found in lengths.items()}
+    assert mean[0.5, "tomorrow"] > 1.5 * mean[1.0, "tomorrow"]
+    assert mean[0.5, "station"] < 1.4 * mean[1.0, "station"]
 
 
 @pytest.mark.models
