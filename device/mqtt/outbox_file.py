@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,17 +94,16 @@ def replace(path: Path) -> tuple[Path, int]:
     Return where the damaged one is, and how many entries were readable. The new file is complete on the disk before
     the old one loses its name, and what needs it comes first: unplugged at any moment, `Outbox` finds one of the two.
     """
-    entries, topics = _salvage(path)
     fresh = _fresh(path)
     fresh.unlink(missing_ok=True)
     try:
         os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY, 0o600))
-        with contextlib.closing(_connected(fresh)) as connection:
-            connection.executescript(_MAKE)
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(INSERT, [to_row(entry) for entry in entries])
-            connection.executemany("INSERT INTO retained VALUES (?)", [(topic,) for topic in topics])
-            connection.execute("COMMIT")
+        with contextlib.closing(_connected(path)) as old, contextlib.closing(_connected(fresh)) as new:
+            new.executescript(_MAKE)
+            new.execute("BEGIN IMMEDIATE")
+            readable = new.executemany(INSERT, map(to_row, _salvaged(old))).rowcount
+            new.executemany("INSERT INTO retained VALUES (?)", [(topic,) for topic in {*_salvaged_topics(old)}])
+            new.execute("COMMIT")
         sync(path.parent)
     except BaseException:
         fresh.unlink(missing_ok=True)
@@ -114,24 +114,27 @@ def replace(path: Path) -> tuple[Path, int]:
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     fresh.rename(path)
     sync(path.parent)
-    return aside, len(entries)
+    return aside, max(0, readable)
 
 
-def _salvage(path: Path) -> tuple[list[Entry], list[str]]:
-    """Read the entries and retained topics of a damaged file that can be read, from the front and from the back."""
-    found: dict[int, Entry] = {}
-    topics: list[str] = []
-    with contextlib.suppress(sqlite3.Error, ValueError), contextlib.closing(_connected(path)) as connection:
-        for order in ("ASC", "DESC"):
-            with contextlib.suppress(sqlite3.Error):
-                for row in connection.execute(f"SELECT {COLUMNS} FROM entries ORDER BY id {order}"):
-                    with contextlib.suppress(ValueError):
-                        entry = from_row(row)
-                        if entry.id in found and order == "DESC":
-                            break  # the whole middle is known
-                        found.setdefault(entry.id, entry)
-        topics = retained_in(connection)
-    return [found[number] for number in sorted(found)], topics
+def _salvaged(connection: sqlite3.Connection) -> Iterator[Entry]:
+    """Read the entries of a damaged file that can be read, one by one, from the front and then from the back."""
+    last, first = 0, 1 << 63
+    for order in ("ASC", "DESC"):
+        with contextlib.suppress(sqlite3.Error, ValueError):
+            for row in connection.execute(f"SELECT {COLUMNS} FROM entries WHERE id > ? ORDER BY id {order}", (last,)):
+                with contextlib.suppress(ValueError):
+                    entry = from_row(row)
+                    if last < entry.id < first:  # each once, whatever order the damage makes of them
+                        last, first = (entry.id, first) if order == "ASC" else (last, entry.id)
+                        yield entry
+
+
+def _salvaged_topics(connection: sqlite3.Connection) -> list[str]:
+    try:
+        return retained_in(connection)
+    except (sqlite3.Error, ValueError):
+        return []
 
 
 def retained_in(connection: sqlite3.Connection) -> list[str]:

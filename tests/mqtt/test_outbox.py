@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -209,6 +210,23 @@ def test_what_can_be_read_of_a_damaged_file_is_taken_over(path: Path) -> None:
     assert len(numbers) == outbox.recovered
     assert numbers == sorted(set(numbers)), "twice, or out of order"
     assert numbers[-1] == 299, "what lies behind the damage is readable too"
+
+
+def test_a_large_damaged_file_is_replaced_in_little_memory(path: Path) -> None:
+    outbox = Outbox(path, 64 * MIB)
+    for number in range(100):
+        outbox.put("t", b"%d" % number + b"x" * 100_000)
+    assert outbox._connection is not None
+    outbox._connection.execute("UPDATE entries SET kind = 'x' WHERE id = 50")
+    outbox.close()
+    tracemalloc.start()
+    try:
+        outbox = Outbox(path, 64 * MIB)
+        assert tracemalloc.get_traced_memory()[1] < 3 * MIB
+    finally:
+        tracemalloc.stop()
+    assert outbox.recovered == outbox.depth == 99
+    outbox.close()
 
 
 def test_a_flipped_bit_anywhere_neither_ends_the_publisher_nor_holds_up_the_rest(path: Path) -> None:
