@@ -75,7 +75,7 @@ class Maker:
         if missing and (current := self._home.manifest(CURRENT)) is not None:
             folder = self._home.path.joinpath(CURRENT, "code").resolve()
             for path, entry in current.code.items():
-                if entry.link is None and entry.blob in missing and sha256_of(folder / path) == entry.sha256:
+                if entry.link is None and entry.blob in missing and _is(folder / path, entry):
                     link_or_copy(folder / path, blobs / entry.blob)
                     del missing[entry.blob]
         if missing:
@@ -148,6 +148,14 @@ class Maker:
             return  # the health check will have its say
         if done.returncode:
             self._say(f"models: {done.stderr.strip()[-300:]}")
+
+
+def _is(path: Path, entry: Entry) -> bool:
+    """Whether a file is there and readable and what it should be."""
+    try:
+        return sha256_of(path) == entry.sha256
+    except OSError:
+        return False
 
 
 def _arrange(entries: Mapping[str, Entry], blobs: Path, folder: Path) -> Path:

@@ -337,6 +337,12 @@ def test_a_damaged_file_is_not_passed_on_to_the_next_version(device, make):
         device.apply(make("2.0", 200, without=("lib/same",)))
 
 
+def test_a_file_that_is_gone_here_is_one_that_this_machine_lacks(device, make):
+    (device.home.code(device.home.generation("current")) / "lib" / "same").unlink()
+    with pytest.raises(DragomanError, match="lacks"):
+        device.apply(make("2.0", 200, without=("lib/same",)))
+
+
 def test_what_is_damaged_is_mended_by_the_same_release_again(device, make):
     release = make("2.0", 200)
     device.apply(release)
