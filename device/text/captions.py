@@ -14,26 +14,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache
 from typing import Final
 
 from device.events import SpokenWord
-from device.text.clauses import split_clauses
-from device.text.rules import fluency, primary
-from device.text.sentences import SPACELESS, is_joined, split_sentences
+from device.text.caption_lines import glue, share_out, units_of
+from device.text.rules import primary
+from device.text.sentences import SPACELESS, split_sentences
 
-_SENTENCE_END: Final = re.compile(r"[.!?…。！？]+[\"'”’»)\]]*$")  # noqa: RUF001
-_CLAUSE_END: Final = re.compile(r"[,;:،、，；：–—-]+[\"'”’»)\]]*$")  # noqa: RUF001
 _WIDE_LINE: Final = 0.4
 """Characters of a line in a language without spaces, where each is twice as wide."""
-_LONGEST_WORD: Final = 42
-_LONGEST_FOREIGN: Final = 16
-"""Characters of a word of another language among those that are not parted by spaces."""
-_FOREIGN: Final = re.compile(r"[A-Za-z0-9À-ÿ.,:'’%-][A-Za-z0-9À-ÿ]|[A-Za-z0-9À-ÿ][.,:'’%-](?=[A-Za-z0-9À-ÿ])")  # noqa: RUF001
-"""Two characters of such a word."""
-_CLOSING: Final = "、。！？，」』）…ー.,:;!?)"  # noqa: RUF001
-_SEARCHED: Final = 12
-"""Words to either side of the even share among which a caption's end is looked for."""
 _MOST_ALIGNED: Final = 400
 """Words of the longest utterance whose words are looked up one by one."""
 
@@ -159,16 +148,16 @@ def wrap(text: str, language: str, style: CaptionStyle, label: str = "") -> tupl
 
     A ``label`` stands before the first word, and no line ends after it.
     """
-    units = _units(text, language)
+    units = units_of(text, language)
     limit = line_length(language, style)
     if not units:
         return ()
-    whole = label + _glue(units, language)
+    whole = label + glue(units, language)
     if len(whole) <= limit:
         return (whole,)
     total = len(label) + sum(map(len, units)) + len(units) - 1
     for count in range(max(2, math.ceil(total / limit)), len(units) + 1):
-        first, *others = _share_out(units, language, count, label)
+        first, *others = share_out(units, language, count, label)
         pieces = (label + first, *others)
         if all(len(piece) <= limit for piece in pieces):
             return pieces
@@ -195,10 +184,10 @@ def _blocks(text: str, language: str, style: CaptionStyle, label: str = "") -> l
             out[-1] = _join(out[-1], core, language)
             continue
         before = "" if out else label
-        units = _units(core, language)
+        units = units_of(core, language)
         count = max(1, math.ceil(len(before + core) / (style.lines * line_length(language, style))))
         while count <= len(units):
-            pieces = _share_out(units, language, count, before)
+            pieces = share_out(units, language, count, before)
             if all(_fits(p, language, style, "" if n else before) for n, p in enumerate(pieces)):
                 break
             count += 1
@@ -217,43 +206,9 @@ def _into(blocks: Sequence[str], said: Said, count: int, label: str = "") -> lis
     """Return a text in exactly ``count`` captions; the last ones are empty where it has too few words."""
     if len(blocks) == count:
         return list(blocks)
-    units = _units(" ".join(blocks), said.language)
-    pieces = _share_out(units, said.language, min(count, len(units)), label) if units else []
+    units = units_of(" ".join(blocks), said.language)
+    pieces = share_out(units, said.language, min(count, len(units)), label) if units else []
     return [*pieces, *[""] * (count - len(pieces))]
-
-
-def _units(text: str, language: str) -> list[str]:
-    """Return what a line can break between: words, or characters where words are not parted by spaces.
-
-    A space between characters stays with the one before it.
-    """
-    if primary(language) not in SPACELESS:
-        return [part for word in text.split() for part in _short(word, _LONGEST_WORD)]
-    units: list[str] = []
-    for place, character in enumerate(text):
-        closes = character.isspace() or character in _CLOSING
-        if units and (closes or is_joined(text, place) or _FOREIGN.match(text, place - 1)):
-            units[-1] += character
-        else:
-            units.append(character)
-    return [part for unit in units for part in _short(unit, _LONGEST_FOREIGN)]
-
-
-def _short(word: str, longest: int) -> list[str]:
-    """Cut what is too long for a line, but no letter from its marks."""
-    parts = []
-    start = 0
-    while len(word) - start > longest:
-        end = start + longest
-        while end > start + 1 and is_joined(word, end):
-            end -= 1
-        parts.append(word[start:end])
-        start = end
-    return [*parts, word[start:]]
-
-
-def _glue(units: Sequence[str], language: str) -> str:
-    return "".join(units).strip() if primary(language) in SPACELESS else " ".join(units)
 
 
 def _join(first: str, second: str, language: str) -> str:
@@ -261,91 +216,13 @@ def _join(first: str, second: str, language: str) -> str:
     return first + " " * apart + second
 
 
-def _share_out(units: Sequence[str], language: str, count: int, label: str = "") -> list[str]:
-    """Cut units into ``count`` pieces, even in length and at good places, by dynamic programming.
-
-    The first is shorter by a label that will stand before it.
-    """
-    if count <= 1:
-        return [_glue(units, language)]
-    ends = [0]
-    for unit in units:
-        ends.append(ends[-1] + len(unit) + 1)
-    ends[0] = -len(label)
-    ideal = (ends[-1] - ends[0]) / count
-    penalties = _penalties(tuple(units), language)
-    best = [0.0] + [math.inf] * len(units)
-    back: list[list[int]] = []
-    for piece in range(1, count + 1):
-        new, came = [math.inf] * (len(units) + 1), [0] * (len(units) + 1)
-        # A piece's end is looked for around its even share.
-        around = piece * len(units) // count
-        first = max(piece, around - _SEARCHED)
-        for end in range(first, min(len(units) - (count - piece), around + _SEARCHED) + 1):
-            for begin in range(end - 1, piece - 2, -1):
-                size = ends[end] - ends[begin]
-                if size > 1.6 * ideal and new[end] < math.inf:
-                    break
-                cost = best[begin] + ((size - ideal) / ideal) ** 2 + (penalties[end] if end < len(units) else 0.0)
-                if cost < new[end]:
-                    new[end], came[end] = cost, begin
-        back.append(came)
-        best = new
-    if best[-1] == math.inf:  # words of very different length
-        cuts = [round(len(units) * n / count) for n in range(count + 1)]
-        return [_glue(units[a:b], language) for a, b in itertools.pairwise(cuts)]
-    return [_glue(units[a:b], language) for a, b in itertools.pairwise(_traced(back, len(units)))]
-
-
-def _traced(back: Sequence[Sequence[int]], end: int) -> list[int]:
-    """Return the cuts that led to the best share."""
-    cuts = [end]
-    for came in reversed(back):
-        end = came[end]
-        cuts.append(end)
-    return cuts[::-1]
-
-
-@cache
-def _small_words(language: str) -> frozenset[str]:
-    rules = fluency(language)
-    return rules.small if rules else frozenset()
-
-
-def _penalties(units: tuple[str, ...], language: str) -> list[float]:
-    """Return what it costs to end a line before each unit."""
-    tag = primary(language)
-    small = _small_words(tag)
-    begins_clause = set()
-    if tag not in SPACELESS:
-        place = 0
-        for clause in split_clauses(" ".join(units), tag):
-            place += len(clause.split())
-            begins_clause.add(place)
-    out = [0.0]
-    for place in range(1, len(units)):
-        before = units[place - 1]
-        if _SENTENCE_END.search(before):
-            cost = 0.0
-        elif _CLAUSE_END.search(before):
-            cost = 0.03
-        elif place in begins_clause:
-            cost = 0.06
-        elif before.lower() in small:
-            cost = 0.5
-        else:
-            cost = 0.2
-        out.append(cost)
-    return out
-
-
 def _times(blocks: Sequence[str], said: Said) -> list[tuple[float, float]]:
     """Return when each caption's words were said."""
-    words = [unit for block in blocks for unit in _units(block, said.language)] or [""]
+    words = [unit for block in blocks for unit in units_of(block, said.language)] or [""]
     spans = _spans(words, said)
     out, first = [], 0
     for block in blocks:
-        count = max(1, len(_units(block, said.language)))
+        count = max(1, len(units_of(block, said.language)))
         last = min(first + count, len(spans)) - 1
         first = min(first, last)
         out.append((spans[first][0], spans[last][1]))
