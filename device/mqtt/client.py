@@ -80,6 +80,8 @@ class MqttPublisher:
         Called with an alert's id and text when the broker refuses something, None when that is over.
     on_tick
         Called about once a second on the publisher's thread, connected or not.
+    on_retained
+        Called with the topic of a retained message that the broker has acknowledged.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class MqttPublisher:
         on_request: Callable[[Request], None],
         on_alert: Callable[[str, str | None], None],
         on_tick: Callable[[], None] = lambda: None,
+        on_retained: Callable[[str], None] = lambda _topic: None,
         pace: Pace | None = None,
     ) -> None:
         self.link = Link.STOPPED
@@ -102,6 +105,7 @@ class MqttPublisher:
         self._on_request = on_request
         self._on_alert = on_alert
         self._on_tick = on_tick
+        self._on_retained = on_retained
         self._pace = pace or Pace()
         self._refusals = Refusals(self._pace, on_alert)
         self._retained = Retained()
@@ -367,6 +371,8 @@ class MqttPublisher:
             topic, _ = flight.retained.pop(mid)
             if reason >= FIRST_FAILURE:
                 _LOG.warning("the broker refuses %s: %s", topic, reason_text(reason))
+            else:
+                self._on_retained(topic)
         elif mid in flight.volatile:
             _, message = flight.volatile.pop(mid)
             if reason >= FIRST_FAILURE:

@@ -205,6 +205,12 @@ class Outbox:
             self._unremembered.add(topic)
             self._write_retained()
 
+    def forget_retained(self, topic: str) -> None:
+        """Take back :meth:`remember_retained`: the broker has nothing there any more, or another device's message."""
+        with self._lock:
+            self._unremembered.discard(topic)
+            self._execute_lazily("DELETE FROM retained WHERE topic = ?", (topic,))
+
     def retained_topics(self) -> list[str]:
         """Topics noted by :meth:`remember_retained`, also by a process that died since."""
         with self._lock:

@@ -120,6 +120,7 @@ class MqttRoom:
             on_request=self._requested,
             on_alert=self.alert,
             on_tick=self._tick,
+            on_retained=self._retained,
             pace=self._pace,
         )
         desk = CommandDesk(self.topics, self._on_command, publisher.publish, self._report_refused)
@@ -273,6 +274,11 @@ class MqttRoom:
                 "dropped": self._publisher.dropped,
             }
             self.diag("outbox", measured)
+
+    def _retained(self, topic: str) -> None:
+        own = topic.startswith(self.topics.prefix) or topic == self._discovery.topic
+        if not own and self._outbox is not None:  # of an old name, and cleared: the next there is another device's
+            self._outbox.forget_retained(topic)
 
     def _requested(self, request: Request) -> None:
         if request.name == self._discovery.status_topic:

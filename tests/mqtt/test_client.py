@@ -588,6 +588,21 @@ def test_device_of_another_name_leaves_nothing_of_the_old_one(make_room: RoomMak
             broker.wait(lambda b, topic=topic: b.on(topic)[-1].payload == b"")
 
 
+def test_device_that_had_a_name_once_takes_nothing_from_the_one_that_has_it_now(make_room: RoomMaker) -> None:
+    with FakeBroker() as broker:
+        make_room(broker).stop(5)
+        make_room(broker, device="hall").stop(5)
+        before = len(broker.on("kitchen/availability"))
+        assert broker.on("kitchen/availability")[-1].payload == b""
+
+        room = make_room(broker, device="hall")
+        room.sink(final(1))
+        broker.wait_on("hall/transcript/final")
+        room.stop(5)
+
+        assert len(broker.on("kitchen/availability")) == before
+
+
 def test_full_outbox_refuses_with_an_alert_and_takes_again_when_there_is_room(
     make_room: RoomMaker, tmp_path: Path
 ) -> None:
