@@ -419,7 +419,7 @@ class Daemon:
         """Begin a new conversation, and return the one before, to which nobody listens any more."""
         settings = self.settings.model_copy(update={"directions": directions})
         self.engines.preload(settings)
-        new = Interpreter(self.engines, settings, self._happened)
+        new = Interpreter(self.engines, settings, self._happened, self.interpreter.speakers)
         with self._lock:
             old, self.interpreter, self.settings = self.interpreter, new, settings
             self._ending.append(old)

@@ -41,6 +41,7 @@ from device.events import (
 )
 from device.hearing import Hearing, speech_in
 from device.recognizing import Recognizing
+from device.speakers import Speakers
 from device.speaking import Speaking
 from device.text.clauses import split_clauses
 from device.text.room import TextRoom
@@ -69,6 +70,8 @@ class Interpreter:
         ``directions``, ``identify``, ``endpoint``, ``partials``, ``speech`` and ``text`` are used.
     sink
         Receives every event in order, one at a time, on whichever thread made it.
+    speakers
+        Of a conversation that this one goes on with, where people are told apart: they keep their numbers.
 
     Raises
     ------
@@ -76,14 +79,14 @@ class Interpreter:
         When a direction needs a model that is not installed.
     """
 
-    def __init__(self, engines: Engines, settings: Settings, sink: Sink) -> None:
+    def __init__(self, engines: Engines, settings: Settings, sink: Sink, speakers: Speakers | None = None) -> None:
         self._scheduler, self._settings = engines.scheduler, settings
         self._meter, self._tidy = engines.meter, engines.tidy
         self._text = TextRoom(settings.text, engines.punctuator)
         self._directions = load_directions(engines, settings)
         self._id = uuid.uuid4().hex[:8]
         self._lock = threading.RLock()
-        self._recognizing = Recognizing(engines, settings, self._directions, self._lock)
+        self._recognizing = Recognizing(engines, settings, self._directions, self._lock, speakers)
         self._changed = threading.Condition(self._lock)
         self._emission = Emission(sink)
         self._hearing = Hearing(engines.vad(settings.endpoint), settings.endpoint, engines.meter, self)
@@ -173,6 +176,11 @@ class Interpreter:
     def now(self) -> float:
         """Return the seconds since the start of the audio."""
         return 0.0 if self._began is None else time.monotonic() - self._began
+
+    @property
+    def speakers(self) -> Speakers | None:
+        """The people who are told apart, where they are."""
+        return self._recognizing.speakers
 
     @property
     def listening(self) -> bool:

@@ -35,6 +35,8 @@ class Recognizing:
         Its ways; `identify` moves an utterance from one to another.
     lock
         Guards utterances.
+    speakers
+        The people of a conversation that this one goes on with; by default nobody is known.
 
     Raises
     ------
@@ -42,12 +44,15 @@ class Recognizing:
         No installed model tells the languages or the speakers apart, and that was asked for.
     """
 
-    def __init__(self, engines: Engines, settings: Settings, directions: Sequence[Direction], lock: RLock) -> None:
+    def __init__(
+        self, engines: Engines, settings: Settings, directions: Sequence[Direction], lock: RLock,
+        speakers: Speakers | None = None,
+    ) -> None:  # fmt: skip
         self._meter, self._directions, self._lock = engines.meter, directions, lock
         self._identifier = load_identifier(engines, settings)
-        self._speakers = (
-            Speakers(*engines.telling_apart(), settings.speakers.most) if settings.speakers.enabled else None
-        )
+        self.speakers = speakers
+        if speakers is None and settings.speakers.enabled:
+            self.speakers = Speakers(*engines.telling_apart(), settings.speakers.most)
 
     def recognize(self, utterance: Utterance, length: int, *, final: bool) -> Recognition:
         """Recognise the first ``length`` samples; the text is empty where nobody seems to have said it."""
@@ -94,17 +99,17 @@ class Recognizing:
 
     def tell_apart(self, utterance: Utterance, length: int) -> list[Piece]:
         """Tell who says what in the first ``length`` samples; nothing where nobody asks for that."""
-        if self._speakers is None:
+        if self.speakers is None:
             return []
         if utterance.told_apart is None or utterance.told_apart[0] != length:
             with self._meter.stage("speakers") as call:
                 call.audio = length / SAMPLE_RATE
-                utterance.told_apart = length, self._speakers.pieces(utterance.audio(length))
+                utterance.told_apart = length, self.speakers.pieces(utterance.audio(length))
         return utterance.told_apart[1]
 
     def divide(self, utterance: Utterance) -> list[Utterance]:
         """Tell who says a complete utterance; what other people go on to say is taken out of it and returned."""
-        if self._speakers is None or utterance.voice is not None:
+        if self.speakers is None or utterance.voice is not None:
             return []
         pieces = self.tell_apart(utterance, _final_length(utterance))
         utterance.voice = pieces[0].voice
@@ -125,12 +130,12 @@ class Recognizing:
 
     def speaker(self, utterance: Utterance) -> int | None:
         """Return the number of whoever says it; asked of utterances in the order in which they were said."""
-        return None if self._speakers is None else self._speakers.number(utterance.voice)
+        return None if self.speakers is None else self.speakers.number(utterance.voice)
 
     def share(self, utterance: Utterance) -> Share | None:
         """Return what the final has in common with those of other conversations that wait as well."""
         recognizer = self._directions[utterance.direction].recognizer
-        told = self._identifier is not None or self._speakers is not None  # and then it may be another utterance
+        told = self._identifier is not None or self.speakers is not None  # and then it may be another utterance
         if told or not isinstance(recognizer, TogetherRecognizer):
             return None
         length, settled = _final_length(utterance), utterance.settled

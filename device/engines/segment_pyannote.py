@@ -24,8 +24,8 @@ STEP = 270
 """Samples between two of its decisions."""
 SHORTEST = 991
 """Samples that one decision is made of: with fewer there is none."""
-BREATH = 0.25
-"""Seconds of silence that belong to one turn."""
+BREATH = 0.08
+"""Seconds of silence that are no end of a turn."""
 _POWERSET = np.array(
     [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]],
     np.bool_,
