@@ -244,13 +244,13 @@ class Daemon:
     # From the microphone to the interpreter
 
     def _heard(self, heard: FrontendOutput) -> None:
-        self._listening.beat()
         if self.leds is not None:
             self.leds.point(heard.azimuth, heard.confidence)
         deaf = self._muted or (self.voice.deafens and not self._ears.full_duplex)
         if heard.look is not None and self.controller.mode is Trigger.OPEN:
             self.interpreter.steer(self.settings.frontend.array.looks[heard.look].direction)
         self.interpreter.feed(np.zeros_like(heard.samples) if deaf else heard.samples, heard.azimuth)
+        self._listening.beat()
 
     def _microphone_report(self, report: AudioReport) -> None:
         if report.kind is Happening.FOUND:

@@ -91,6 +91,22 @@ def test_a_microphone_that_is_opened_in_the_middle_of_a_turn_stays_open(device, 
     device.stop()
 
 
+def test_the_watchdog_hears_of_a_microphone_whose_sound_goes_nowhere(device, monkeypatch):
+    fed = threading.Semaphore(0)
+
+    def feed(_samples, _azimuth):
+        fed.release()
+        raise ValueError("nothing can be heard")
+
+    with device:
+        monkeypatch.setattr(device.interpreter, "feed", feed)
+        assert fed.acquire(timeout=30)
+        device._listening.beaten = False
+        for _ in range(5):
+            assert fed.acquire(timeout=30)
+        assert not device._listening.beaten
+
+
 def test_two_who_change_different_ways_at_once_both_get_what_they_asked_for(device, monkeypatch):
     both = threading.Barrier(2)
 

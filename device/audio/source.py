@@ -27,6 +27,7 @@ class Outlet:
     def __init__(self, on_block: OnBlock) -> None:
         self._on_block = on_block
         self._rate = 0
+        self._failing = False
         self.seconds = 0.0
         """Audio handed on since the start."""
 
@@ -35,10 +36,18 @@ class Outlet:
         self._rate = rate
 
     def put(self, block: NDArray[np.float32]) -> None:
-        """Hand on a block."""
+        """Hand on a block. A receiver that fails is logged, once until it works again, and stops nothing."""
         self.seconds += len(block) / self._rate
-        if len(block):
+        if not len(block):
+            return
+        try:
             self._on_block(block)
+        except Exception:
+            if not self._failing:
+                _LOG.exception("a block from the microphone was not taken")
+            self._failing = True
+        else:
+            self._failing = False
 
     def put_silence(self, seconds: float, channels: int) -> None:
         """Hand on silence, in blocks of a tenth of a second at most."""

@@ -218,6 +218,25 @@ def test_a_file_plays_as_a_microphone_at_its_own_pace(tmp_path, capturing, watch
     assert not watch.audio[len(sound) :].any()
 
 
+def test_a_receiver_that_fails_on_one_block_gets_the_next_ones(tmp_path, caplog):
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, tone(440, 0.5), 48_000)
+    heard, enough = [], threading.Event()
+
+    def receive(block):
+        heard.append(len(block))
+        if len(heard) > 6:
+            enough.set()
+        if len(heard) in (2, 3, 5):
+            raise ValueError("odd block")
+
+    capture = open_capture(AudioSettings(input=f"file:{path}"), receive)
+    capture.start()
+    assert enough.wait(30)
+    capture.stop()
+    assert [r.message for r in caplog.records if r.exc_info] == ["a block from the microphone was not taken"] * 2
+
+
 def test_a_file_in_place_of_the_microphone_must_be_a_recording(tmp_path, capturing):
     with pytest.raises(DragomanError, match="no such file"):
         capturing(AudioSettings(input=f"file:{tmp_path / 'missing.wav'}"))
