@@ -152,6 +152,7 @@ def test_a_full_disk_is_told_and_what_is_said_still_arrives(
 ):
     start_process()
     wait_ready(listener)
+    forget(listener)
     filler = small_disk / "filler"
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
