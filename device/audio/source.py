@@ -42,7 +42,7 @@ class Outlet:
             return
         try:
             self._on_block(block)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the next block is heard
             if not self._failing:
                 _LOG.exception("a block from the microphone was not taken")
             self._failing = True
