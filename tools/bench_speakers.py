@@ -1,6 +1,6 @@
 """Measures how well people are told apart, and what it costs.
 
-    python -m tools.bench_speakers [--folder build/voices] [--conversations 12] [--output build/bench-speakers.json]
+    python -m tools.bench_speakers [--folder build/voices] [--conversations 8] [--output build/bench-speakers.json]
 
 Conversations are put together from recordings of people who never met, one clip after the other with short pauses;
 two more are real: a telephone call with its published annotation, and two people on a stage. Each goes through the
@@ -208,7 +208,7 @@ def main() -> None:
     """Measure, print and write the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("build/voices"), help="where recordings are kept")
-    parser.add_argument("--conversations", type=int, default=12, help="how many are put together")
+    parser.add_argument("--conversations", type=int, default=8, help="how many are put together")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each is")
     parser.add_argument("--seed", type=int, default=100, help="the first one's")
     parser.add_argument("--output", type=Path, default=Path("build/bench-speakers.json"))
