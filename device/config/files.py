@@ -64,7 +64,11 @@ def read_secret(file: Path) -> str:
 
 
 def warn_if_others_can_read(file: Path) -> None:
-    """Log a warning when a secret's file can be read by everybody on the machine."""
+    """Log a warning when a secret's file can be read by everybody on the machine.
+
+    It is used all the same: containers mount secrets so by themselves, and a device that nobody watches would not
+    start again after somebody copied a file.
+    """
     try:
         mode = file.stat().st_mode
     except OSError:

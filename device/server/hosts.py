@@ -67,7 +67,8 @@ def _is_own(name: str, allowed: Collection[str]) -> bool:
     first = own.partition(".")[0]  # multicast DNS tells only this (RFC 6762, 3)
     if name in {"localhost", own, first, f"{first}.local"} or name.endswith(".localhost"):
         return True
-    return any(name == each or (each.startswith(".") and name.endswith(each)) for each in map(str.lower, allowed))
+    names = [_name(each.rpartition("//")[2].partition("/")[0]) for each in allowed]  # also of a whole address
+    return any(name == each or (each.startswith(".") and name.endswith(each)) for each in names)
 
 
 def _name(host: str) -> str:

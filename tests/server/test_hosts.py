@@ -43,6 +43,19 @@ def test_the_owner_may_add_names():
     assert is_known("kitchen.home.arpa:5000", ["kitchen.home.arpa"])
     assert is_known("kitchen.home.arpa", [".Home.Arpa"])
     assert not is_known("kitchen.home.arpa", ["home.arpa"])
+    assert not is_known("kitchen.home.arpa", ["", ".", "arpa"])
+
+
+@pytest.mark.parametrize("allowed", ["kitchen.lan:5000", "https://Kitchen.lan:5000/page", "kitchen.lan."])
+def test_the_owner_may_write_names_as_addresses(allowed):
+    assert is_known("kitchen.lan", [allowed])
+    assert is_own_origin("http://kitchen.lan", "127.0.0.1:5000", [allowed])
+
+
+def test_the_owner_may_let_programs_in_whose_pages_come_from_no_host():
+    for origin in ("app://editor", "chrome-extension://abcdefgh"):
+        assert not is_own_origin(origin, "127.0.0.1:5000", ())
+        assert is_own_origin(origin, "127.0.0.1:5000", [origin])
 
 
 @pytest.mark.parametrize("path", ["/cognitiveservices/voices/list", "/speechtotext/v3.2/transcriptions", "/healthz"])
