@@ -58,13 +58,17 @@ def make_certificates(folder: Path, names: Sequence[str]) -> Files:
     Raises
     ------
     DragomanError
-        A name is none, or the folder cannot be written.
+        A name is none, the authority's key is gone, or the folder cannot be written.
     """
     files = Files(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not (files.ca.exists() and files.ca_key.exists()):
+        if not files.ca.exists():
             _make_authority(files)
+        elif not files.ca_key.exists():
+            raise DragomanError(
+                f"{files.ca_key} is gone: put it back, or remove {files.ca} and tell all clients of a new one"
+            )
         authority = x509.load_pem_x509_certificate(files.ca.read_bytes())
         ca_key = serialization.load_pem_private_key(files.ca_key.read_bytes(), None)
         if not isinstance(ca_key, ec.EllipticCurvePrivateKey):

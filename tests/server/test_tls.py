@@ -87,6 +87,18 @@ def test_a_new_certificate_keeps_the_authority(tmp_path):
     assert again.ca_key.stat().st_mode & 0o077 == 0
 
 
+def test_an_authority_whose_key_is_kept_elsewhere_is_not_replaced_without_a_word(tmp_path):
+    files = make_certificates(tmp_path, ["localhost"])
+    trusted, key = files.ca.read_bytes(), files.ca_key.read_bytes()
+    files.ca_key.unlink()
+    with pytest.raises(DragomanError, match=r"ca\.key is gone: put it back, or remove .*ca\.pem"):
+        make_certificates(tmp_path, ["localhost", "kitchen.local"])
+    assert files.ca.read_bytes() == trusted
+    files.ca_key.write_bytes(key)
+    make_certificates(tmp_path, ["localhost", "kitchen.local"])
+    assert files.ca.read_bytes() == trusted
+
+
 def test_the_command_says_what_to_trust(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main([f"--set=state_directory={tmp_path}", "tls", "init", "--region", "westus", "--name", "10.1.2.3"])
