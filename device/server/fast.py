@@ -26,7 +26,6 @@ from device.server.recordings import Recording, Transcript, transcribe
 from device.server.refusals import RefusedError
 from device.server.service import Service
 from device.server.sources import opened
-from device.speakers import MOST
 
 MOST_PARTS = 8
 LONGEST_DEFINITION = 1 << 20
@@ -72,8 +71,8 @@ class FastTranscription:
             await form.close()
         body = _body(heard, locale, preview=preview)
         headers = {"X-Dragoman-Locale": language}
-        if people is not None:
-            headers["X-Dragoman-Speakers"] = str(people or MOST)
+        if people:
+            headers["X-Dragoman-Speakers"] = str(people)
         return JSONResponse(body, headers=headers)
 
     def _refuse(self, definition: dict[str, Any]) -> None:

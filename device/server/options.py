@@ -16,6 +16,7 @@ from device.server.frames import FrameError
 MOST_TARGETS = 16
 MOST_CANDIDATES = 10
 MOST_PHRASES = 1000
+LONGEST_SESSION = 128
 
 
 class Mode(StrEnum):
@@ -53,6 +54,10 @@ class TurnOptions:
     phrases: tuple[str, ...] = field(default=(), repr=False)
     diarize: bool = False
     """Whether people are to be told apart by their voices."""
+    audio_session: str = ""
+    """What goes on with the same people after a lost connection."""
+    resumed: bool = False
+    """Whether some of that session has been heard before."""
     assess_pronunciation: bool = False
 
     @property
@@ -124,6 +129,8 @@ def turn_options(path: str, query: Query, context: Mapping[str, Any], mode: str 
         end_silence=_end_silence(query, detection, described, chosen),
         phrases=tuple(_phrases(context)),
         diarize=_diarize(detection),
+        audio_session=_text(_table(detection, "speakerdiarization"), "audiosessionid")[:LONGEST_SESSION],
+        resumed=_table(detection, "speakerdiarization").get("audiooffsetms") not in (None, 0, "0"),
         assess_pronunciation="pronunciationassessment" in enrichment,
     )
 

@@ -18,7 +18,5 @@ def refuse_what_is_missing(options: TurnOptions) -> None:
     RefusedError
         Naming the first.
     """
-    if options.diarize and options.identify_continuously:
-        raise RefusedError("speakers are told apart in one language: identify it at the start, or leave them alone")
     if options.assess_pronunciation:
         raise RefusedError("pronunciation is not assessed here")

@@ -16,8 +16,10 @@ from device.errors import DragomanError
 from device.events import SAMPLE_RATE, Event, Samples
 from device.interpreter import Interpreter
 from device.server.ear import Ear
+from device.server.guests import Guests
 from device.server.languages import Languages
 from device.server.views import Load, Shared, Unhurried
+from device.speakers import Speakers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,6 +47,7 @@ class Service:
         self.engines, self.settings = engines, settings
         self.languages = Languages(engines)
         self.load = Load()
+        self.guests = Guests(lambda: Speakers(*engines.telling_apart()))
         self._connections = 0
         self.ear = Ear()
         # Every connection may keep one thread waiting for the engines.
@@ -129,12 +132,16 @@ class Conversation:
         Receives every event, in order, on the event loop; nothing comes after `abandon`.
     live
         Whether somebody waits for each final; recordings give way to those who talk.
+    people
+        Whom to tell apart, where other conversations know them too.
     """
 
     def __init__(
         self, service: Service, settings: Settings, listener: Callable[[Event], None], *, live: bool = True,
+        people: Speakers | None = None,
     ) -> None:  # fmt: skip
         self._service, self._settings, self._listener = service, settings, listener
+        self._people = people
         self._loop = asyncio.get_running_loop()
         self._live = live
         self._interpreter: Interpreter | None = None
@@ -163,7 +170,7 @@ class Conversation:
     def _make(self) -> Interpreter:
         view = Shared if self._live else Unhurried
         interpreter = Interpreter(
-            cast("Engines", view(self._service.engines, self._service.load)), self._settings, self._sink
+            cast("Engines", view(self._service.engines, self._service.load)), self._settings, self._sink, self._people
         )
         interpreter.begin_turn(hands_free=True)
         return interpreter

@@ -15,6 +15,7 @@ from device.server.service import Conversation, Service
 from device.server.spoken import SpokenTranslation
 from device.server.utterances import Utterance, Utterances
 from device.server.wave import WaveStream
+from device.speakers import Speakers
 
 INITIAL_SILENCE = 5.0
 """Seconds without speech after which an interactive turn gives up."""
@@ -53,6 +54,7 @@ class Turn:
         self._conversation: Conversation | None = None
         self._splitter: LanguageSplitter | None = None
         self._targets: dict[str, str] = {}
+        self._people: Speakers | None = None
         self._spoken: SpokenTranslation | None = None
         self._utterances = Utterances(self)
         self._heard = 0.0
@@ -83,8 +85,9 @@ class Turn:
         """
         options, languages = self._options, self._service.languages
         refuse_what_is_missing(options)
-        if options.diarize:  # before anything is heard: where languages are identified, a conversation begins later
-            await self._service.work(self._service.engines.telling_apart)
+        if options.diarize:
+            guests = self._service.guests
+            self._people = await self._service.work(guests.of, options.audio_session, resumed=options.resumed)
         served: dict[str, str] = {}
         if options.candidates:
             self._splitter = await self._service.work(LanguageSplitter, self._service, options)
@@ -120,7 +123,7 @@ class Turn:
                 silence=options.end_silence, profanity=options.profanity, fluent=options.true_text,
                 phrases=options.phrases, people=0 if options.diarize else None,
             ),
-            lambda event: self._happened(event, base, identified),
+            lambda event: self._happened(event, base, identified), people=self._people,
         )  # fmt: skip
         await conversation.open()
         return conversation

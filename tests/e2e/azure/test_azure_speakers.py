@@ -9,7 +9,7 @@ import pytest
 from device.audio.files import read_blocks
 from device.audio.wav import write_wav
 from tests.e2e.azure.conftest import HERE, events
-from tests.support.conversations import ENDGAME, check_speakers
+from tests.support.conversations import ENDGAME, check_speakers, turns_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models]
 
@@ -46,14 +46,15 @@ def test_the_javascript_transcriber_is_told_who_says_what(node, talk):
     check_transcribed(node.javascript("client.js", "converse", talk, "en-US"))
 
 
-def test_fast_transcription_tells_who_says_what(served, talk):
+def test_fast_transcription_tells_people_apart_who_talk_without_a_pause(served, recordings):
     pytest.importorskip("azure.ai.transcription")
-    (told,) = served.run(sys.executable, str(HERE / "rest.py"), served.host, str(talk), "en-US", "2")
+    path = str(recordings / "conversation.wav")
+    (told,) = served.run(sys.executable, str(HERE / "rest.py"), served.host, path, "en-US", "2")
     phrases = [
-        (FROM + start / 1000, FROM + (start + length) / 1000, speaker)
+        (start / 1000, (start + length) / 1000, speaker)
         for (start, length, *_), speaker in zip(told["phrases"], told["speakers"], strict=True)
     ]
-    check_speakers(phrases, TURNS)
+    check_speakers(phrases, turns_of(recordings / "conversation.rttm"))
 
 
 def test_batch_transcription_tells_who_says_what(served, recordings):
