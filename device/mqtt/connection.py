@@ -32,6 +32,8 @@ SESSION_EXPIRY = 60
 """Seconds for which the broker keeps commands for a device that is away; later nobody wants them said."""
 CONNECT_TIMEOUT = 5.0
 """Seconds for the TCP and TLS handshakes, and again for the broker's answer."""
+FAREWELL_TIMEOUT = 0.5
+"""Seconds for what is to be sent at the end; a broker that reads no more publishes the last will anyway."""
 RECEIVE_MAXIMUM = 20
 LARGEST_INCOMING = 1 << 20
 """Bytes of the largest packet a broker may send."""
@@ -233,8 +235,13 @@ class Connection:
         self._client.disconnect(properties=farewell)
         self.lost = self.lost or "closed"
         self.farewell = True
-        while self._client.want_write() and self._client.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            pass
+        poll, deadline = select.poll(), time.monotonic() + FAREWELL_TIMEOUT
+        if (sock := self._client.socket()) is not None:
+            poll.register(sock, select.POLLOUT)
+        while self._client.want_write() and (left := deadline - time.monotonic()) > 0:
+            poll.poll(left * 1000)
+            if self._client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                break
         self._abandon()
 
     def _secure(self) -> None:

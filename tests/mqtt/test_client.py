@@ -716,6 +716,26 @@ def test_queue_of_a_stalled_network_is_bounded(make_room: RoomMaker) -> None:
         go_on.set()
 
 
+def test_stop_does_not_wait_for_a_broker_that_reads_no_more(make_room: RoomMaker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        class Stalled:
+            host, port = server.getsockname()
+
+        room = make_room(Stalled, connect=False)
+        sock, _ = server.accept()
+        with sock:
+            sock.recv(1000)
+            sock.sendall(b"\x20\x03\0\0\0")
+            assert room.wait_connected(60)
+            for number in range(8):
+                room.alert(f"large-{number}", "x" * 4_000_000)
+            publisher = room._publisher
+            assert publisher is not None
+            room.stop(1.0)
+            assert not publisher._thread.is_alive()
+
+
 def test_an_outbox_in_a_folder_that_does_not_exist_is_refused_and_no_folder_is_made(tmp_path: Path) -> None:
     missing = tmp_path / "mistyped" / "deep"
     settings = MqttSettings(outbox=missing / "x.sqlite")
