@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from device.audio.wav import to_pcm16
 from device.engines.scheduler import Priority
 from device.interpreter import Interpreter
 from device.server import service, views
@@ -19,6 +20,7 @@ from device.server.ear import Ear
 from device.server.outbox import Outbox
 from device.server.patience import Patience
 from device.server.views import Load, Shared
+from device.server.wave import wave_header
 from tests.server.conftest import ServedEngines, bodies, wait_for
 from tests.support.engines import silence, speak
 
@@ -251,6 +253,56 @@ def test_a_client_that_sends_faster_than_it_is_heard_is_read_no_further(serve, d
     client.end()
     assert client.turn()[-1][0] == "turn.end"
     assert QUEUED < 40
+
+
+# Those who go
+
+
+SPEAK = "/cognitiveservices/v1"
+
+
+def tasks(address):
+    """Return what the server's event loop is busy with, by name."""
+
+    async def names():
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        return sorted(task.get_coro().__qualname__ for task in running)
+
+    return asyncio.run_coroutine_threadsafe(names(), address.server._loop).result(10)
+
+
+@pytest.mark.parametrize("politely", [True, False])
+def test_clients_that_go_in_the_middle_leave_no_tasks(serve, dial, politely):
+    address = serve(batch_workers=0)
+    with address.client() as client:
+        client.get("/healthz")
+    before = tasks(address)
+    said = np.concatenate([silence(0.3), speak("one two three"), silence(1)])
+
+    def listening(path, context):
+        client = dial(address, path)
+        client.context(context)
+        client.audio(said)
+        client.end()
+        return client
+
+    speech = {"targetLanguages": ["pt"], "onSuccess": {"action": "Synthesize"}}
+    speaker, older = (
+        dial(address, "/tts/cognitiveservices/websocket/v1"),
+        dial(address, "/speech/translate?from=en&to=pt"),
+    )
+    document = f"<speak>{'A sentence to be spoken. ' * 500}</speak>"
+    speaker.socket.send(f"Path:ssml\r\nX-RequestId:{speaker.request}\r\n\r\n{document}")
+    speaker.until("audio")
+    older.socket.send(wave_header(16_000) + to_pcm16(said))
+    universal = "/stt/speech/universal/v2"
+    for client in (speaker, older, listening(universal, {}), listening(universal, {"translation": speech})):
+        (client.socket if politely else client.socket.socket).close()
+    mp3 = {"X-Microsoft-OutputFormat": "audio-16khz-32kbitrate-mono-mp3"}
+    with address.client(headers=mp3) as client, client.stream("POST", SPEAK, content=document) as answer:
+        next(answer.iter_bytes())
+    wait_for(lambda: tasks(address) == before, 30)
+    assert not address.service.connections
 
 
 # Outbox
