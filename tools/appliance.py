@@ -34,6 +34,7 @@ TESTS = (
     "tests/mqtt",
     "tests/update",
     "tests/cli/test_doctor.py",
+    "tests/server/test_kiosk_screen.py",
     "tests/test_systemd.py",
     "tests/test_watchdog.py",
     "tests/test_diagnostics.py",

@@ -15,6 +15,7 @@ import pytest
 
 from device.server import kiosk_screen
 from device.server.kiosk_screen import TRIES, Screen, ScreenError
+from tests.conftest import APPLIANCE
 
 FLAGS = ("--headless", "--disable-gpu", "--disable-popup-blocking", "--use-fake-device-for-media-stream")
 NO_SANDBOX = ("--no-sandbox",) if os.geteuid() == 0 else ()
@@ -26,6 +27,8 @@ pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed"),
 ]
+
+whole = pytest.mark.skipif(not APPLIANCE, reason="starts Chromium many times: make test-appliance")
 
 
 class Device:
@@ -157,12 +160,14 @@ def test_a_page_whose_process_dies_ends_the_screen_in_one_line(device, start):
     assert str(screen.ended()) == "the page's process ended"
 
 
+@whole
 def test_a_page_that_was_left_is_opened_again(device, start):
     device.script = "location = '/elsewhere?left'"
     start()
     assert [device.next() for _ in range(3)] == ["open", "left", "open"]
 
 
+@whole
 def test_other_windows_are_closed(device, start):
     device.script = "const w = open('/other?opened'); setInterval(() => w.closed && fetch('/x?closed'), 100)"
     start()
@@ -182,6 +187,7 @@ def test_the_page_alone_has_the_microphone_and_nothing_else(device, start):
     assert device.next() == "heard,camera=denied,geolocation=denied,notifications=denied"
 
 
+@whole
 def test_a_browser_that_ends_ends_the_screen_in_one_line(device, start):
     screen = start()
     assert device.next() == "open"
@@ -190,6 +196,7 @@ def test_a_browser_that_ends_ends_the_screen_in_one_line(device, start):
     assert str(screen.ended()) == "the browser ended"
 
 
+@whole
 def test_an_address_where_nothing_answers_is_asked_for_anew(device, start, monkeypatch):
     monkeypatch.setattr(kiosk_screen, "GIVE_UP_AFTER", 2.0)
     device.go()
@@ -198,12 +205,14 @@ def test_an_address_where_nothing_answers_is_asked_for_anew(device, start, monke
     device.come()
 
 
+@whole
 def test_one_display_at_a_time(device, start):
     start()
     assert device.next() == "open"
     assert str(start().ended()) == "the page is on a display already"
 
 
+@whole
 def test_a_profile_that_never_shows_a_page_is_begun_anew_and_one_that_does_is_kept(device, start, tmp_path):
     profile = tmp_path / "kiosk" / "profile"
     profile.mkdir(parents=True)
@@ -220,6 +229,7 @@ def test_a_profile_that_never_shows_a_page_is_begun_anew_and_one_that_does_is_ke
     assert not (tmp_path / "kiosk" / "tries").exists()
 
 
+@whole
 def test_a_lock_that_a_power_cut_left_under_another_name_of_the_machine_is_none(device, start, tmp_path):
     profile = tmp_path / "kiosk" / "profile"
     profile.mkdir(parents=True)
