@@ -98,6 +98,7 @@ def bootable(architecture: str) -> Path:
         system = System(partial, CACHE, architecture)
         (partial / "etc/fstab").write_text(f"PARTUUID={DISK}-02 / ext4 defaults,noatime 0 1\n")
         (partial / "etc/hostname").write_text("dragoman\n")
+        (partial / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 dragoman\n")
         shutil.copy("/etc/resolv.conf", partial / "etc/resolv.conf")
         # All drivers that a kernel has would be unpacked at every start, by an emulated processor.
         settings = partial / "etc/initramfs-tools"
@@ -112,6 +113,7 @@ def bootable(architecture: str) -> Path:
         ):
             system.run(*command, network=True, DEBIAN_FRONTEND="noninteractive").check_returncode()
         (partial / "stick").rmdir()
+        (partial / "etc/resolv.conf").unlink()
         # As in images that are meant for many cards: the first start makes one, and enables what is not masked.
         (partial / "etc/machine-id").write_text("")
         partial.rename(folder)

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import pytest
 
 from device.update.manifest import read
@@ -158,12 +157,6 @@ def update_status(guest: Guest) -> dict:
     return status
 
 
-def spoken(guest: Guest) -> float:
-    """Return the loudest sample, of at most 1, that ever reached the sound card."""
-    samples = np.frombuffer(guest.sound.read_bytes()[44:][: -1 & ~1], "<i2")
-    return float(np.abs(samples.astype(float)).max(initial=0)) / 32768
-
-
 def assert_it_is_a_translator(guest: Guest) -> None:
     """Check what everybody who flashes a card may expect."""
     shown = guest.out("systemctl show dragoman.service --property Type,ActiveState,NRestarts")
@@ -194,8 +187,6 @@ def test_a_flashed_card_starts_as_a_translator_without_a_network(flash, architec
         assert "raposa" in translated
         if architecture == NATIVE:
             assert "fox" in said(guest)[0]["text"]
-            guest.out("sleep 5")
-            assert spoken(guest) > 0.05
         guest.off()
 
 
@@ -211,7 +202,7 @@ def test_finals_that_wait_survive_a_power_cut_and_reach_the_broker(flash, record
         assert set(names(kept)) <= set(names(finals(guest)))
         guest.out("systemctl kill --signal STOP dragoman.service; systemctl unmask mosquitto")
         guest.out("systemctl start mosquitto")
-        guest.start(f"stdbuf -oL mosquitto_sub -q 1 -d -t {FINAL} >/tmp/heard")
+        guest.start(f"stdbuf -oL mosquitto_sub -h 127.0.0.1 -q 1 -d -t {FINAL} >/tmp/heard")
         guest.out("until grep -q SUBACK /tmp/heard; do sleep 0.2; done; systemctl kill --signal CONT dragoman.service")
         guest.out(f"until [ $(grep -c '^{{' /tmp/heard) -ge {len(kept)} ]; do sleep 1; done")
         heard = [json.loads(line) for line in guest.out("grep '^{' /tmp/heard").splitlines()]
