@@ -2,8 +2,8 @@
 
 import tomllib
 
-from tools.bench_text import (
-    SETS,
+from tools.bench_text import SETS
+from tools.bench_text_rules import (
     disturbed,
     measure_annotated,
     measure_fluency,
