@@ -256,7 +256,10 @@ class Player:
         if playing is not self._told_playing:
             self._told_playing = playing
             self._needed = time.monotonic()
-            self._on_playing(playing)
+            try:
+                self._on_playing(playing)
+            except Exception:  # noqa: BLE001 - whatever it is, the device must not seem to speak for ever
+                _LOG.exception("a listener of the speaker failed")
 
     def _look_after_output(self) -> None:
         output = self._output

@@ -60,6 +60,24 @@ def test_chunks_follow_each_other_without_a_gap(tmp_path, playing, watch):
     assert watch.playing == [True, False]
 
 
+def test_a_listener_that_fails_does_not_leave_the_device_speaking_for_ever(caplog):
+    told = []
+
+    def on_playing(playing):
+        told.append(playing)
+        raise ValueError("no lamp")
+
+    player = Player(AudioSettings(output="null"), on_playing=on_playing)
+    player.start()
+    for _ in range(2):
+        player.play(tone(0.1), 22_050)
+        assert player.wait(60)
+        until(lambda: told[-1] is False)
+    player.close()
+    assert told == [True, False] * 2
+    assert [r.message for r in caplog.records if r.exc_info] == ["a listener of the speaker failed"] * 4
+
+
 def test_voices_of_different_rates_keep_their_pitch(tmp_path, playing):
     path = tmp_path / "said.wav"
     player = playing(f"file:{path}")
