@@ -145,6 +145,25 @@ def test_another_connection_counts_people_anew(dial, address):
         assert told(phrases) == [("Guest-1", said)]
 
 
+def test_conversations_at_once_have_their_own_people_with_one_worker_for_all(dial, serve):
+    engines = ServedEngines(workers=1)
+    engines.voice_models = (ToneVoices(), ToneVoices())
+    address = serve(engines=engines)
+    many = [LOW, HIGH, LOW, HIGH]  # as many pieces as a sender has to wait for
+    said = [(many, DIARIZE), ([HIGH, LOW], DIARIZE), ([LOW, HIGH], {})]
+    clients = [dial(address, UNIVERSAL) for _ in said]
+    for client, (_, detection) in zip(clients, said, strict=True):
+        client.context({"phraseDetection": {"mode": "Conversation", **detection}})
+    for client, (words, _) in zip(clients, said, strict=True):
+        client.audio(talk(*words))
+        client.end()
+    one, other, plain = (told(bodies(client.turn(), "speech.phrase")) for client in clients)
+    engines.close()
+    assert one == 2 * [("Guest-1", LOW), ("Guest-2", HIGH)]
+    assert other == [("Guest-1", HIGH), ("Guest-2", LOW)]
+    assert plain == [(None, f"{LOW} {HIGH}")]
+
+
 def test_whoever_cannot_be_told_is_unknown(dial, address, engines):
     engines.voice_models[1].voiceprint = lambda samples: None
     assert told(bodies(listen(dial, address, talk(LOW), **DIARIZE), "speech.phrase")) == [("Unknown", LOW)]
