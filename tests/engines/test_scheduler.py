@@ -140,3 +140,22 @@ def test_the_meter_adds_up_by_stage():
 @pytest.mark.parametrize(("cores", "expected"), [(1, (2, 1)), (2, (2, 1)), (4, (3, 2)), (8, (3, 2))])
 def test_threads_suit_the_cores(cores, expected):
     assert sensible_threads(cores) == expected
+
+
+def test_who_is_told_that_work_is_cancelled_may_wait_for_somebody_who_submits():
+    scheduler = Scheduler(workers=1)
+    running, release, _ = blocked(scheduler, Priority.FINAL)
+    assert running.wait(60)
+    waiting = scheduler.submit(Priority.FINAL, lambda: None)
+    refused = []
+
+    def told(_job):
+        other = threading.Thread(target=lambda: refused.append(scheduler.submit(Priority.FINAL, lambda: None)))
+        other.start()
+        other.join(5)
+        release.set()
+
+    waiting.add_done_callback(told)
+    scheduler.close()
+    assert waiting.cancelled()
+    assert refused == [None]
