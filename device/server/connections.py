@@ -88,7 +88,12 @@ class HttpProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._unwatch()
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_TIME, self.transport.close)
+            self._deadline = self.loop.call_later(HEAD_TIME, self._late)
+
+    def _late(self) -> None:
+        """Close a connection whose head takes too long."""
+        self.transport.close()
+        _see_off(self.loop, self.transport)
 
     def _unwatch(self) -> None:
         if self._deadline is not None:

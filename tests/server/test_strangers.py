@@ -208,3 +208,19 @@ def test_after_a_body_that_was_not_asked_for_the_connection_closes(serve, phone,
     answer = rest(line)
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert b"connection: close" in answer
+
+
+def test_whoever_reads_no_answer_and_begins_another_request_is_let_go(serve, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_TIME", 0.3)
+    monkeypatch.setattr(connections, "STUCK", 0.3)
+    address = serve()
+    (listening, _), open_ = address.server._sockets[0], address.server._servers[0].server_state.connections
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        line.connect(listening.getsockname())
+        line.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        wait_for(lambda: any(each.transport.get_write_buffer_size() for each in open_))
+        wait_for(lambda: not address.service.connections)
+        line.sendall(b"G")
+        wait_for(lambda: not open_)
