@@ -147,15 +147,17 @@ def test_who_is_told_that_work_is_cancelled_may_wait_for_somebody_who_submits():
     running, release, _ = blocked(scheduler, Priority.FINAL)
     assert running.wait(60)
     waiting = scheduler.submit(Priority.FINAL, lambda: None)
-    refused = []
+    refused, stuck = [], []
 
     def told(_job):
         other = threading.Thread(target=lambda: refused.append(scheduler.submit(Priority.FINAL, lambda: None)))
         other.start()
         other.join(5)
+        stuck.append(other.is_alive())
         release.set()
 
     waiting.add_done_callback(told)
     scheduler.close()
     assert waiting.cancelled()
     assert refused == [None]
+    assert stuck == [False]
