@@ -22,6 +22,8 @@ class Kiosk {
   talk = [false, false];
   status = null;
   turn = null;
+  /** The end of a turn that is not over yet. */
+  ending = null;
   opening = false;
   entries = new Map();
   count = 0;
@@ -81,6 +83,8 @@ class Kiosk {
       if (event.key === " ") for (const half of this.halves) half.talk.keyUp();
     });
     addEventListener("blur", () => { for (const half of this.halves) half.talk.keyUp(); });
+    // Nobody knows any longer that it listens: what was said so far is translated.
+    document.addEventListener("visibilitychange", () => { if (document.hidden && this.turn) void this.release(this.turn.side); });
     addEventListener("pagehide", () => this.microphone.close());
   }
 
@@ -117,12 +121,15 @@ class Kiosk {
   }
 
   async press(side) {
-    if (this.turn) await this.release(this.turn.side);
+    const before = this.turn;
     const turn = (this.turn = { side, phase: "starting", wanted: true, here: this.place === "here", ended: null });
+    if (before && before.side !== side) this.halves[before.side].talk.reset();
     this.loudspeaker.wake();
     this.loudspeaker.hold();
     for (const half of this.halves) half.message(null);
     this.refresh();
+    if (before) void this.#stop(before);
+    await this.ending; // whatever turn that was: there is one microphone
     try {
       if (turn.here) await this.microphone.ask();
       if (this.turn !== turn) return;
@@ -146,10 +153,13 @@ class Kiosk {
 
   async release(side) {
     const turn = this.turn;
-    if (!turn || turn.side !== side) return;
+    if (turn?.side === side) await this.#stop(turn);
+  }
+
+  async #stop(turn) {
     turn.wanted = false;
     if (turn.phase === "starting") return; // `press` sees it
-    turn.ended ??= this.#finish(turn);
+    turn.ended ??= this.ending = this.#finish(turn);
     await turn.ended;
   }
 
