@@ -78,6 +78,12 @@ class HttpProtocol(H11Protocol):
         else:
             self.transport.close()
 
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or see the client off after its last."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            _see_off(self.loop, self.transport)
+
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that asks nothing more."""
         super().timeout_keep_alive_handler()

@@ -210,7 +210,8 @@ def test_after_a_body_that_was_not_asked_for_the_connection_closes(serve, phone,
     assert b"connection: close" in answer
 
 
-def test_whoever_reads_no_answer_and_begins_another_request_is_let_go(serve, monkeypatch):
+@pytest.mark.parametrize(("header", "more"), [(b"", b"G"), (b"Connection: close\r\n", b"")], ids=["again", "last"])
+def test_whoever_reads_no_answer_and_begins_another_request_or_none_is_let_go(serve, monkeypatch, header, more):
     monkeypatch.setattr(connections, "HEAD_TIME", 0.3)
     monkeypatch.setattr(connections, "STUCK", 0.3)
     address = serve()
@@ -219,8 +220,9 @@ def test_whoever_reads_no_answer_and_begins_another_request_is_let_go(serve, mon
     with socket.socket() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         line.connect(listening.getsockname())
-        line.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n"
+        line.sendall(request + b"\r\n" + request + header + b"\r\n")
         wait_for(lambda: any(each.transport.get_write_buffer_size() for each in open_))
         wait_for(lambda: not address.service.connections)
-        line.sendall(b"G")
+        line.sendall(more)
         wait_for(lambda: not open_)
