@@ -20,7 +20,7 @@ PAUSE = 0.16
 CUT_FROM = 0.6
 """An utterance that is too long is cut after this share of its length, at the quietest point."""
 REMEMBERED = 2.0
-"""Seconds of sound that are kept from before an utterance."""
+"""Seconds of sound that are kept from before an utterance, at least."""
 
 
 class Listener(Protocol):
@@ -55,7 +55,9 @@ class Hearing:
         self._frames = 0
         self._rest = np.zeros(0, np.float32)
         self._heard_early = 0
-        self._ring: deque[tuple[Samples, float]] = deque(maxlen=round(REMEMBERED * SAMPLE_RATE / FRAME))
+        # Speech that is taken for some only after min_speech may have gaps.
+        remembered = max(REMEMBERED, settings.padding + 2 * settings.min_speech)
+        self._ring: deque[tuple[Samples, float]] = deque(maxlen=round(remembered * SAMPLE_RATE / FRAME))
         self._padding = round(settings.padding * SAMPLE_RATE / FRAME)
         self._active = False
         self._open: Utterance | None = None

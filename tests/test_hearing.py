@@ -56,6 +56,19 @@ def test_a_pause_that_begins_just_when_an_utterance_is_full_is_no_trouble(hearin
         assert before.start + before.length <= after.start
 
 
+def test_what_must_go_on_for_long_to_be_speech_is_heard_from_its_beginning():
+    settings = EndpointSettings(min_speech=2.0, padding=1.0)
+    notes = Notes(settings)
+    hearing = Hearing(ToneVad(), settings, Meter(), notes)
+    hearing.begin(hands_free=True)
+    for frame in [QUIET] * 100 + [LOUD] * 90 + [QUIET] * 40:
+        hearing.feed(frame)
+    (utterance,) = notes.complete
+    assert utterance.speech_start == 100 * FRAME
+    assert utterance.start == 100 * FRAME - round(SAMPLE_RATE / FRAME) * FRAME
+    assert np.count_nonzero(utterance.speech(utterance.length)) == 90
+
+
 def test_a_thousand_turns_do_not_move_the_clock(hearing):
     block = np.full(1000, 0.1, np.float32)  # no whole number of frames: each turn ends inside one
     for _ in range(1000):
