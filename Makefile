@@ -47,7 +47,8 @@ else
 endif
 
 test-appliance: setup
-	@tools/setup.sh package cage chromium xvfb libfaketime libseccomp2 debootstrap minisign qemu-user-static binfmt-support fdisk e2fsprogs
+	@tools/setup.sh package cage chromium xvfb libfaketime libseccomp2 debootstrap minisign qemu-user-static binfmt-support fdisk e2fsprogs \
+		qemu-system-x86 qemu-system-arm qemu-utils
 	@$(PYTHON_VENV) -m tools.models tests
 	$(PYTHON_VENV) -m tools.appliance -- $(PYTEST_ARGS)
 

@@ -41,6 +41,7 @@ TESTS = (
     "tests/tools/test_configure_board.py",
     "tests/tools/test_install.py",
     "tests/tools/test_image.py",
+    "tests/tools/test_boot.py",
 )
 FAULTS = {
     "kill -9 in every state": ("test_killed_in_any_state_it_comes_back_and_no_final_is_lost",),
@@ -66,6 +67,10 @@ FAULTS = {
     "SIGTERM while starting": ("test_told_to_stop_while_it_starts_it_does_so_at_once",),
     "broken sound configuration": ("test_a_broken_sound_configuration_is_told_and_mended_without_a_restart",),
     "stuck button": ("test_a_stuck_button_is_cut_at_the_longest_turn_and_reported",),
+    "power cut while finals wait": ("test_finals_that_wait_survive_a_power_cut_and_reach_the_broker",),
+    "power cuts while an update is installed": (
+        "test_power_cuts_while_an_update_is_installed_leave_a_version_that_works",
+    ),
     "daemon under its unit's sandbox": ("test_the_daemon_hears_translates_speaks_and_is_fed_under_its_unit",),
 }
 """What goes wrong in a year, and the tests that do it."""

@@ -50,7 +50,7 @@ import glob, json, shutil, sqlite3, tempfile
 with tempfile.TemporaryDirectory() as copy:
     for file in glob.glob("/var/lib/dragoman/outbox.sqlite*"):
         shutil.copy(file, copy)
-    rows = sqlite3.connect(copy + "/outbox.sqlite").execute("SELECT payload FROM entries WHERE topic LIKE '%/final'")
+    rows = sqlite3.connect(copy + "/outbox.sqlite").execute("SELECT payload FROM entries WHERE topic LIKE '%/final' ORDER BY id")
     print(json.dumps([json.loads(payload) for payload, in rows]))
 """
 """The daemon lets nobody else into its outbox, so a copy is read."""
@@ -174,25 +174,24 @@ def assert_it_is_a_translator(guest: Guest) -> None:
     assert problems == {"broker"}, "nobody has installed one"
     assert {"models", "checksums", "libraries", "speaker", "clock"} <= {finding["check"] for finding in found}
     assert guest.run("ls /sys/class/net")[1].split() == ["lo"]
-    page = f"{PYTHON} -c \"import urllib.request as u; print(u.urlopen('$(dragoman kiosk --url)').read().decode())\""
-    assert "<html" in guest.out(page)
+    page = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:5000/kiosk/').read().decode())"
+    assert "<html" in guest.out(f'{PYTHON} -c "{page}"')
+    translated = guest.out("dragoman translate /srv/fox.wav --from en --to pt")
+    assert "quick brown fox" in translated
+    assert "raposa" in translated
 
 
-@pytest.mark.parametrize("architecture", [NATIVE, *({"arm64"} - {NATIVE})])
-def test_a_flashed_card_starts_as_a_translator_without_a_network(flash, architecture):
-    with flash(architecture).started() as guest:
+def test_a_flashed_card_starts_as_a_translator_without_a_network(flash):
+    """On an emulated 64-bit ARM, as a Raspberry Pi has one; x86-64 follows below."""
+    with flash("arm64").started() as guest:
         assert_it_is_a_translator(guest)
-        translated = guest.out("dragoman translate /srv/fox.wav --from en --to pt")
-        assert "quick brown fox" in translated
-        assert "raposa" in translated
-        if architecture == NATIVE:
-            assert "fox" in said(guest)[0]["text"]
         guest.off()
 
 
 def test_finals_that_wait_survive_a_power_cut_and_reach_the_broker(flash, record_property):
     device = flash(NATIVE)
     with device.started() as guest:
+        assert_it_is_a_translator(guest)
         kept = said(guest)
         assert "fox" in kept[-1]["text"]
         lost = guest.cut()
@@ -209,7 +208,7 @@ def test_finals_that_wait_survive_a_power_cut_and_reach_the_broker(flash, record
         missing = set(names(kept)) - set(names(heard))
         record_property("lost", len(missing))
         assert not missing
-        assert names(heard) == sorted(names(heard), key=names(finals(guest) + kept).index)
+        assert [name for name in dict.fromkeys(names(heard)) if name in names(kept)] == names(kept)
         guest.cut(Random(1))
 
 
@@ -228,8 +227,6 @@ def test_power_cuts_while_an_update_is_installed_leave_a_version_that_works(flas
         guest.out(f"until {ON_TRIAL}; do sleep 0.05; done; sleep 3")
         guest.cut()
     with device.started() as guest:
-        status = update_status(guest)
-        assert status["phase"] == "trial"
         guest.out("while [ -e /opt/dragoman/pending.json ]; do sleep 1; done")
         status = update_status(guest)
         assert (status["phase"], status["result"]) == ("idle", "installed")
