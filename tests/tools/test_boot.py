@@ -50,7 +50,8 @@ import glob, json, shutil, sqlite3, tempfile
 with tempfile.TemporaryDirectory() as copy:
     for file in glob.glob("/var/lib/dragoman/outbox.sqlite*"):
         shutil.copy(file, copy)
-    rows = sqlite3.connect(copy + "/outbox.sqlite").execute("SELECT payload FROM entries WHERE topic LIKE '%/final' ORDER BY id")
+    query = "SELECT payload FROM entries WHERE topic LIKE '%/final' ORDER BY id"
+    rows = sqlite3.connect(copy + "/outbox.sqlite").execute(query)
     print(json.dumps([json.loads(payload) for payload, in rows]))
 """
 """The daemon lets nobody else into its outbox, so a copy is read."""
