@@ -9,6 +9,7 @@
 # make fuzz            100,000 strange inputs to the server (COUNT=n for n); also in build/fuzz.json
 # make bench-text      the text room: what it gains and costs; also written to build/bench-text.json
 # make bench-voices    every installed voice: loudness, breaks, pitch; also written to build/bench-voices.json
+# make bench-speakers  who said it: real and made-up conversations; also written to build/bench-speakers.json
 # make bench-array     microphone arrays in simulated rooms: dB, words, degrees, and people who talk over the device's
 #                      voice; also written to build/bench-array.json and build/bench-barge-in.json
 # make deb             the Debian package, in dist/ (ARCH=arm64 for a Raspberry Pi or a Jetson, from any machine)
@@ -24,7 +25,7 @@ PYTHON_VENV := .venv/bin/python
 DRAGOMAN := .venv/bin/dragoman
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-appliance soak bench bench-array bench-server bench-text bench-voices fuzz deb image update lint format lock readme setup clean
+.PHONY: help demo test test-appliance soak bench bench-array bench-server bench-speakers bench-text bench-voices fuzz deb image update lint format lock readme setup clean
 .DEFAULT_GOAL := help
 
 help:
@@ -75,6 +76,10 @@ bench-text: setup
 bench-voices: setup
 	@$(PYTHON_VENV) -m tools.models tests
 	@$(PYTHON_VENV) -m tools.bench_voices
+
+bench-speakers: setup
+	@$(PYTHON_VENV) -m tools.models all
+	@$(PYTHON_VENV) -m tools.bench_speakers
 
 bench-array: setup
 	@$(PYTHON_VENV) -m tools.models all
