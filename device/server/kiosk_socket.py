@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Coroutine
-from importlib import metadata
+from functools import cache
+from importlib import metadata, resources
 from typing import Any
 
 from starlette.websockets import WebSocket
@@ -32,6 +34,14 @@ WRONG = 1.0
 """Seconds before a wrong key is told to be one, so that keys cannot be tried out."""
 TASKS = 4
 """Texts of one page that are translated or spoken at once."""
+
+
+@cache
+def version() -> str:
+    """Return which version of the page this is; one that is another's loads itself anew."""
+    files = sorted((resources.files("device.server") / "pages").iterdir(), key=lambda file: file.name)
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file()))
+    return f"{metadata.version('dragoman')}+{digest.hexdigest()[:12]}"
 
 
 class KioskSocket:
@@ -121,7 +131,7 @@ class KioskSocket:
         settings = self._service.settings
         return {
             "type": "welcome",
-            "version": metadata.version("dragoman"),
+            "version": version(),
             "languages": {tag: NAMES.get(primary(tag), tag) for tag in sorted(tags)},
             "routes": {source: targets for source, targets in routes.items() if targets},
             "voices": sorted(spoken),

@@ -300,6 +300,8 @@ class Kiosk {
   }
 
   #welcomed(body) {
+    // The device was updated while this page was open: what is here may not understand it any longer.
+    if (this.welcome.version && this.welcome.version !== body.version) return location.reload();
     this.welcome = body;
     const wanted = this.preferences.place ?? (body.local || !Microphone.possible ? "device" : "here");
     this.place = body.device ? wanted : "here";

@@ -143,6 +143,21 @@ def test_device_that_goes_away_is_told_and_what_was_typed_is_translated_when_it_
     kiosk.ready()
 
 
+def test_page_that_was_open_while_the_device_was_updated_is_loaded_anew_and_what_was_typed_is_kept(
+    start_server, open_page, monkeypatch
+):
+    first = start_server()
+    port = int(first.addresses[0].rsplit(":", 1)[1])
+    kiosk = open_page(address=first.addresses[0])
+    first.stop()
+    expect(kiosk.page.locator("#bar")).to_have_attribute("data-state", "trouble")
+    kiosk.type("Where is the train station?")
+    monkeypatch.setattr("device.server.kiosk_socket.version", lambda: "a later one")
+    with kiosk.page.expect_navigation():
+        start_server(port=port)
+    expect(kiosk.entry().locator(".into")).to_contain_text("estação")
+
+
 def test_what_is_being_typed_outlives_the_page(open_page):
     kiosk = open_page()
     kiosk.page.locator("#open-composer").click()
