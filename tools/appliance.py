@@ -40,6 +40,7 @@ TESTS = (
     "tests/test_diagnostics.py",
     "tests/tools/test_configure_board.py",
     "tests/tools/test_install.py",
+    "tests/tools/test_kiosk_command.py",
     "tests/tools/test_image.py",
     "tests/tools/test_boot.py",
 )
