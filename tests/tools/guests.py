@@ -28,7 +28,7 @@ EMULATORS = {
     "amd64": ("qemu-system-x86_64", "-machine", "q35", "-cpu", "Nehalem"),
     "arm64": ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"),
 }
-"""Not ``-cpu max``: with the AVX of qemu 7.2 onnxruntime computes nonsense and aborts."""
+"""Not ``-cpu max``: under the AVX of qemu 7.2, onnxruntime fails an assertion of its own and aborts."""
 CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 SHELL = "/dev/virtio-ports/shell"
 SHELL_UNIT = f"""\
