@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 from device.update.manifest import read
@@ -147,6 +148,16 @@ def finals(guest: Guest) -> list[dict]:
     return found
 
 
+def spoken(guest: Guest) -> bool:
+    """Wait for speech at the sound card; its samples are 16 bits, behind a header that is written last."""
+    for _ in range(120):
+        data = guest.sound.read_bytes()[44:]
+        if np.abs(np.frombuffer(data[: len(data) & ~1], "<i2").astype(int)).max(initial=0) > 1000:
+            return True
+        guest.out("sleep 2")
+    return False
+
+
 def names(found: list[dict]) -> list[tuple[str, int]]:
     """Return what tells finals apart."""
     return [(final["utterance"], final["sequence"]) for final in found]
@@ -195,6 +206,7 @@ def test_finals_that_wait_survive_a_power_cut_and_reach_the_broker(flash, record
         assert_it_is_a_translator(guest)
         kept = said(guest)
         assert "fox" in kept[-1]["text"]
+        assert spoken(guest)
         lost = guest.cut()
         print(f"{lost} writes lost")
     with device.started() as guest:
