@@ -202,6 +202,7 @@ class Screen:
             self._page = next((each["targetId"] for each in targets if each["type"] == "page"), "")
         self._session = browser.ask("Target.attachToTarget", targetId=self._page, flatten=True)["sessionId"]
         self._ask(browser, "Page.enable")
+        self._ask(browser, "Inspector.enable")
 
     def _open(self, browser: Browser) -> None:
         failed = self._ask(browser, "Page.navigate", url=self._address).get("errorText")
@@ -216,8 +217,6 @@ class Screen:
         told = event["params"]
         info = told.get("targetInfo", {})
         match event["method"]:
-            case "Target.targetCrashed" if told["targetId"] == self._page:
-                raise ScreenError("the page's process ended")
             case "Target.targetDestroyed" if told["targetId"] == self._page:
                 raise ScreenError("the window was closed")
             case "Target.targetCreated" if info["type"] == "page" and info["targetId"] != self._page:
@@ -336,7 +335,11 @@ class Browser:
         if not (data := os.read(self._read, 1 << 16)):
             raise ScreenError("the browser ended")
         *whole, self._rest = (self._rest + data).split(b"\0")
-        return [json.loads(message) for message in whole]
+        messages = [json.loads(message) for message in whole]
+        # Told of the one page that there is a session with; what it was asked for stays unanswered.
+        if any(message.get("method") == "Inspector.targetCrashed" for message in messages):
+            raise ScreenError("the page's process ended")
+        return messages
 
 
 def _pipe() -> tuple[int, int]:

@@ -63,3 +63,24 @@ def test_page_that_nobody_serves_is_said_to_be_none(run, settings, said):
     code, told = run(**settings)
     assert code == 1
     assert said in told
+
+
+@pytest.mark.parametrize(
+    "flags", [("--address", "file"), ("--", "--flag"), ("--display", "--url"), ("--display", "--json")]
+)
+def test_options_that_do_not_go_together_are_refused(run, flags):
+    code, told = run(*flags)
+    assert code == 2
+    assert "--display" in told
+
+
+def test_display_says_in_one_line_why_it_cannot_be_had(run, tmp_path, monkeypatch):
+    assert run("--display", enabled="false") == (
+        1,
+        "dragoman: the daemon serves no page: set server.enabled = true, and start it again\n",
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run("--display") == (1, "dragoman: no Chromium is installed: apt install chromium\n")
+    assert run("--display", "--address", str(tmp_path / "none"))[1].startswith(
+        f"dragoman: {tmp_path}/none: the secret "
+    )

@@ -20,7 +20,7 @@ from tests.conftest import APPLIANCE
 FLAGS = ("--headless", "--disable-gpu", "--disable-popup-blocking", "--use-fake-device-for-media-stream")
 NO_SANDBOX = ("--no-sandbox",) if os.geteuid() == 0 else ()
 """Chromium refuses to be root's in its sandbox."""
-PATIENCE = 60
+PATIENCE = 100
 
 pytestmark = [
     pytest.mark.e2e,
@@ -153,8 +153,9 @@ def test_a_display_that_is_on_before_the_device_shows_its_page_once_it_is_up(dev
 
 
 def test_a_page_whose_process_dies_ends_the_screen_in_one_line(device, start):
+    device.script = "fetch('/x?loaded')"
     screen = start()
-    assert device.next() == "open"
+    assert [device.next() for _ in range(2)] == ["open", "loaded"]
     for process in screen.processes("renderer"):
         os.kill(process, signal.SIGKILL)
     assert str(screen.ended()) == "the page's process ended"
