@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 Shown = TypeVar("Shown", bound=AbstractContextManager[Any])
 
+LET_GO = 0.25
+"""Seconds of audio that are still heard when a button is let go in the middle of a word."""
 DRAIN = 20.0
 """Seconds that the last finals may take when the daemon stops."""
 AUDIO_STILL = 30.0
@@ -281,7 +283,7 @@ class Daemon:
 
     def _turn_ended(self) -> None:
         with self._lock:
-            self.interpreter.end_turn()
+            self.interpreter.end_turn(LET_GO)
             if self.controller.mode is Trigger.OPEN:  # since then: this comes from another thread
                 self.interpreter.begin_turn(self._direction, hands_free=True)
             self.voice.go_on()

@@ -19,6 +19,8 @@ PAUSE = 0.16
 """Seconds of silence after which the end of the utterance is worked out ahead of time."""
 CUT_FROM = 0.6
 """An utterance that is too long is cut after this share of its length, at the quietest point."""
+LINGER = 3
+"""Frames without speech after which a speaker who may have finished has."""
 REMEMBERED = 2.0
 """Seconds of sound that are kept from before an utterance, at least."""
 
@@ -42,6 +44,10 @@ class Listener(Protocol):
         """Take note that the utterance is complete."""
         ...
 
+    def stopped(self) -> None:
+        """Take note that nobody is listened to any more."""
+        ...
+
 
 class Hearing:
     """Listens to one stream of samples. Not safe for several threads at once.
@@ -60,6 +66,7 @@ class Hearing:
         self._ring: deque[tuple[Samples, float]] = deque(maxlen=round(remembered * SAMPLE_RATE / FRAME))
         self._padding = round(settings.padding * SAMPLE_RATE / FRAME)
         self._active = False
+        self._until: int | None = None
         self._open: Utterance | None = None
         self.azimuth: float | None = None
         """Where the sound comes from, in degrees, where an array knows."""
@@ -75,10 +82,24 @@ class Hearing:
         for frame, _ in early:
             self._follow(frame, self._speech(frame))
 
-    def end(self) -> None:
-        """Listen no longer; what is being said is complete."""
+    def end(self, after: float = 0.0) -> None:
+        """Listen no longer; what is being said is complete.
+
+        While somebody is talking, listen on until he pauses, for at most ``after`` seconds of audio: what was said
+        before a button was let go may be on its way from the microphone still, and fingers are quicker than tongues.
+        """
+        if after and self._open is not None and self._endpointer.quiet < LINGER:
+            self._until = self._frames + round(after * SAMPLE_RATE / FRAME)
+            return
+        self._until = None
         self.end_utterance()
         self._active = False
+        self._listener.stopped()
+
+    @property
+    def ending(self) -> bool:
+        """Whether it listens only until what is being said is over."""
+        return self._until is not None
 
     def end_utterance(self) -> None:
         """Take what is being said as complete, and go on listening."""
@@ -120,6 +141,8 @@ class Hearing:
         self._frames += 1
         if self._active:
             self._follow(frame, speech)
+            if self._until is not None and (self._frames >= self._until or self._endpointer.quiet >= LINGER):
+                self.end()
         else:
             self._ring.append((frame.copy(), 0.0))
 

@@ -111,15 +111,18 @@ class Interpreter:
         if not 0 <= direction < len(self._directions):
             raise DragomanError(f"there is no direction {direction}: {len(self._directions)} configured")
         with self._lock:
-            self._end_turn()
+            self._hearing.end()
             self._turn = direction
             self._hearing.begin(hands_free=hands_free)
         self._emission.flush()
 
-    def end_turn(self) -> None:
-        """Stop listening: what was said so far is final."""
+    def end_turn(self, after: float = 0.0) -> None:
+        """Stop listening: what was said so far is final.
+
+        While somebody is talking, listen on for up to ``after`` seconds of audio, until he pauses.
+        """
         with self._lock:
-            self._end_turn()
+            self._hearing.end(after)
         self._emission.flush()
 
     def end_utterance(self) -> None:
@@ -185,7 +188,7 @@ class Interpreter:
     @property
     def listening(self) -> bool:
         """Whether a turn is going on."""
-        return self._turn is not None
+        return self._turn is not None and not self._hearing.ending
 
     @property
     def busy(self) -> bool:
@@ -281,8 +284,8 @@ class Interpreter:
         if not job.cancelled() and (error := job.exception()):
             log.error("partial work failed: %s", error, exc_info=error)
 
-    def _end_turn(self) -> None:
-        self._hearing.end()
+    def stopped(self) -> None:
+        """Take note that the turn is over."""
         self._turn = None
 
     def ended(self, utterance: Utterance) -> None:

@@ -20,6 +20,7 @@ class Notes:
     def __init__(self, settings):
         self.settings = settings
         self.complete = []
+        self.stops = 0
 
     def began(self, start, speech_start):
         capacity = round(self.settings.max_utterance * SAMPLE_RATE)
@@ -33,6 +34,9 @@ class Notes:
 
     def ended(self, utterance):
         self.complete.append(utterance)
+
+    def stopped(self):
+        self.stops += 1
 
 
 @pytest.fixture
@@ -90,3 +94,45 @@ def test_the_last_samples_of_a_turn_belong_to_it(hearing):
     hearing.end()
     (utterance,) = hearing.notes.complete
     assert utterance.audio(utterance.length)[-2] == np.float32(0.2)
+
+
+def voiced(hearing):
+    return [int(np.count_nonzero(u.speech(u.length))) for u in hearing.notes.complete]
+
+
+def test_who_is_cut_off_in_the_middle_of_a_word_is_heard_out(hearing):
+    hearing.begin(hands_free=False)
+    for _ in range(20):
+        hearing.feed(LOUD)
+    hearing.end(0.25)
+    assert hearing.ending
+    for number in range(12):
+        hearing.feed(LOUD if number < 4 else QUIET)
+    assert voiced(hearing) == [24]
+    assert (hearing.notes.stops, hearing.ending) == (1, False)
+
+
+def test_who_goes_on_talking_is_heard_out_for_so_long_only(hearing):
+    hearing.begin(hands_free=False)
+    for number in range(60):
+        hearing.feed(LOUD)
+        if number == 19:
+            hearing.end(8 * FRAME / SAMPLE_RATE)
+    assert (voiced(hearing), hearing.ending, hearing.notes.stops) == ([28], False, 1)
+
+
+def test_in_silence_the_end_is_the_end(hearing):
+    hearing.begin(hands_free=False)
+    for number in range(40):
+        hearing.feed(LOUD if number < 20 else QUIET)
+    hearing.end(0.25)
+    assert (voiced(hearing), hearing.ending, hearing.notes.stops) == ([20], False, 1)
+
+
+def test_a_new_turn_ends_the_one_that_lingers(hearing):
+    hearing.begin(hands_free=False)
+    for _ in range(20):
+        hearing.feed(LOUD)
+    hearing.end(0.25)
+    hearing.end()
+    assert (voiced(hearing), hearing.ending, hearing.notes.stops) == ([20], False, 1)
