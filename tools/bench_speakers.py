@@ -121,7 +121,7 @@ def put_together(voices: Mapping[str, list[Samples]], people: int, seconds: floa
     parts, turns, at, last = [], [], 0.5, ""
     parts.append(np.zeros(round(at * SAMPLE_RATE), np.float32))
     while at < seconds:
-        last = chance.choice([voice for voice in who if voice != last])
+        last = chance.choice([voice for voice in who if voice != last] or who)
         clip = chance.choice(voices[last])
         pause = chance.uniform(0.1, 0.7)
         parts += [clip, np.zeros(round(pause * SAMPLE_RATE), np.float32)]

@@ -44,7 +44,16 @@ DEPENDS = (
 )
 """What the interpreter, its library and PyAudio are linked with, under names that later releases still provide."""
 RECOMMENDS = ("ca-certificates", "alsa-utils")
-SUGGESTS = ("mosquitto", "libasound2-plugins", "fonts-dejavu-core", "fonts-noto-cjk", "minisign", "cage", "seatd", "chromium")
+SUGGESTS = (
+    "mosquitto",
+    "libasound2-plugins",
+    "fonts-dejavu-core",
+    "fonts-noto-cjk",
+    "minisign",
+    "cage",
+    "seatd",
+    "chromium",
+)
 CONTROL = """\
 Package: dragoman
 Version: {version}
