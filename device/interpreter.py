@@ -8,16 +8,15 @@ final, its translation and the first clause of its voice are already there.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 
+from device.answers import Answers
 from device.config import Settings
 from device.directions import Direction, load_directions
 from device.emission import Emission
@@ -37,7 +36,6 @@ from device.events import (
     SpeechStarted,
     SpokenWord,
     Translation,
-    UtteranceEnded,
 )
 from device.hearing import Hearing, speech_in
 from device.recognizing import Recognizing
@@ -55,8 +53,6 @@ FIRST_PARTIAL = 0.65
 """Seconds of speech before the first partial."""
 UNHURRIED = 3
 """Utterances whose finals may be worked on while who feeds faster than real time goes on."""
-MAX_WAITING = 16
-"""Utterances that may wait for their finals before a listener is told that the machine is too slow."""
 
 
 class Interpreter:
@@ -81,7 +77,7 @@ class Interpreter:
 
     def __init__(self, engines: Engines, settings: Settings, sink: Sink, speakers: Speakers | None = None) -> None:
         self._scheduler, self._settings = engines.scheduler, settings
-        self._meter, self._tidy = engines.meter, engines.tidy
+        self._meter = engines.meter
         self._text = TextRoom(settings.text, engines.punctuator)
         self._directions = load_directions(engines, settings)
         self._id = uuid.uuid4().hex[:8]
@@ -89,16 +85,14 @@ class Interpreter:
         self._recognizing = Recognizing(engines, settings, self._directions, self._lock, speakers)
         self._changed = threading.Condition(self._lock)
         self._emission = Emission(sink)
+        self._answers = Answers(self._changed, self._emission, self.now, self._recognizing.speaker, engines.tidy)
         self._hearing = Hearing(engines.vad(settings.endpoint), settings.endpoint, engines.meter, self)
         self._speaking = Speaking(
-            engines.scheduler, engines.meter, self._lock, self._post, self._part_done, self._emission.flush
+            engines.scheduler, engines.meter, self._lock, self._answers.post, self._part_done, self._emission.flush
         )
         self._began: float | None = None
         self._turn: int | None = None
-        self._finishing: deque[Utterance] = deque()
-        self._passes = 0
-        self._count = self._sequence = 0
-        self._overloaded = False
+        self._passes = self._count = 0
 
     # What comes in
 
@@ -193,12 +187,12 @@ class Interpreter:
     @property
     def busy(self) -> bool:
         """Whether finals are still being worked out."""
-        return bool(self._finishing)
+        return bool(self._answers)
 
     @property
     def behind(self) -> bool:
         """Whether who can feed faster than real time had better wait for the work."""
-        return bool(self._passes) or len(self._finishing) >= UNHURRIED
+        return bool(self._passes) or len(self._answers) >= UNHURRIED
 
     def keep_up(self) -> None:
         """Wait until the work keeps up with the audio: for callers that can feed faster than real time."""
@@ -208,7 +202,7 @@ class Interpreter:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all that was fed has been answered; false when ``timeout`` seconds were not enough."""
         with self._changed:
-            done = self._changed.wait_for(lambda: not (self._passes or self._finishing), timeout)
+            done = self._changed.wait_for(lambda: not (self._passes or self._answers), timeout)
         self._emission.flush(wait=True)
         return done
 
@@ -290,28 +284,20 @@ class Interpreter:
 
     def ended(self, utterance: Utterance) -> None:
         """Begin to answer a complete utterance."""
-        self._finishing.append(utterance)
-        if len(self._finishing) > MAX_WAITING:
-            if not self._overloaded:
-                self._emission.emit(
-                    Error(emitted=self.now(), code="overloaded", text="recognition falls behind the speakers")
-                )
-            self._overloaded = True
-        else:
-            self._overloaded = False
+        self._answers.expect(utterance)
         self._answer(utterance)
 
     def _answer(self, utterance: Utterance) -> None:
         share = self._recognizing.share(utterance)
         job = self._scheduler.submit(Priority.FINAL, self._final, utterance, share=share)
         if job is None:
-            self._fail(utterance, "the device is shutting down")
+            self._answers.fail(utterance, "the device is shutting down")
         else:
             job.add_done_callback(partial(self._final_done, utterance))
 
     def _final_done(self, utterance: Utterance, job: Future[None]) -> None:
         if job.cancelled():
-            self._fail(utterance, "the device is shutting down")
+            self._answers.fail(utterance, "the device is shutting down")
             self._emission.flush()
 
     # Working: all of this runs on the scheduler's threads
@@ -406,14 +392,14 @@ class Interpreter:
             final, meant = self._transcribe(utterance)
         except Exception as error:
             log.exception("recognition failed")
-            self._fail(utterance, f"recognition failed: {error}")
+            self._answers.fail(utterance, f"recognition failed: {error}")
             self._emission.flush()
             return
         if final is None:
-            self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=False))
+            self._answers.end(utterance, has_text=False)
             self._emission.flush()
             return
-        self._post(utterance, final)
+        self._answers.post(utterance, final)
         self._emission.flush()
         utterance.outstanding = 1
         direction = self._directions[utterance.direction]
@@ -432,9 +418,7 @@ class Interpreter:
             log.exception("telling speakers apart failed")  # what was said counts for more than who said it
             return
         with self._lock:
-            place = self._finishing.index(utterance) + 1
-            for part in reversed(parts):
-                self._finishing.insert(place, part)
+            self._answers.expect_after(utterance, parts)
             for part in parts:
                 self._began_at(part)
         for part in parts:
@@ -472,7 +456,7 @@ class Interpreter:
                 utterance, "translation", f"translation into {translator.target}", translator.target, error
             )
             return None
-        self._post(
+        self._answers.post(
             utterance,
             Translation(
                 emitted=0.0, utterance=utterance.id, sequence=0, text=shown, language=translator.target,
@@ -495,38 +479,15 @@ class Interpreter:
 
     def _post_error(self, utterance: Utterance, code: str, what: str, language: str, error: Exception) -> None:
         text = f"{what} failed: {error}"
-        self._post(utterance, Error(emitted=0.0, utterance=utterance.id, language=language, code=code, text=text))
+        self._answers.post(
+            utterance, Error(emitted=0.0, utterance=utterance.id, language=language, code=code, text=text)
+        )
 
     def _part_done(self, utterance: Utterance) -> None:
         with self._lock:
             utterance.outstanding -= 1
             if not utterance.outstanding:
-                self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=True))
-
-    def _fail(self, utterance: Utterance, text: str) -> None:
-        self._post(utterance, Error(emitted=0.0, utterance=utterance.id, code="recognition", text=text))
-        self._post(utterance, UtteranceEnded(emitted=0.0, utterance=utterance.id, has_text=False))
-
-    # What goes out
-
-    def _post(self, utterance: Utterance, event: Event) -> None:
-        """Emit an event of a closed utterance in its turn: utterances are answered in the order they were said."""
-        with self._changed:
-            utterance.posted.append(event)
-            while self._finishing and (head := self._finishing[0]).posted:
-                ready = dataclasses.replace(head.posted.popleft(), emitted=self.now())
-                if isinstance(ready, Final):
-                    self._sequence += 1
-                    head.sequence, head.speaker = self._sequence, self._recognizing.speaker(head)
-                if isinstance(ready, Final | Translation):
-                    ready = dataclasses.replace(ready, sequence=head.sequence, speaker=head.speaker)
-                if isinstance(ready, Error):
-                    ready = dataclasses.replace(ready, start=head.begins, end=head.ends)
-                self._emission.emit(ready)
-                if isinstance(ready, UtteranceEnded):
-                    self._finishing.popleft()
-                    self._changed.notify_all()
-                    self._tidy()
+                self._answers.end(utterance, has_text=True)
 
 
 def _timed(recognition: Recognition, start: float) -> tuple[SpokenWord, ...]:
