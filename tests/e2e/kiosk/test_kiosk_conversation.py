@@ -215,7 +215,8 @@ def test_phone_opens_the_page_by_its_qr_code_and_never_learns_the_key(keyed, ope
     kiosk.page.locator("#open-invitation").click()
     expect(kiosk.page.locator("#code svg")).to_be_visible()
     expect(kiosk.page.locator("#invitation-note")).to_contain_text("10 minutes")
-    (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(kiosk.page.screenshot())))
+    screen = Image.open(io.BytesIO(kiosk.page.screenshot()))
+    (code,) = zxingcpp.read_barcodes(screen, formats=zxingcpp.BarcodeFormat.QRCode)  # lines of text look like others
     assert KEY not in code.text + kiosk.page.content()
     assert told
     assert not any(KEY in frame for frame in told)
