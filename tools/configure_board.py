@@ -154,7 +154,7 @@ def with_block(text: bytes, lines: Sequence[str]) -> bytes:
         raise BoardError(f"config.txt has lost the line {END!r}: put it back where Dragoman's lines end")
     if not lines:
         return b"".join(kept)
-    if kept and not kept[-1].endswith(b"\n"):
+    if kept and not kept[-1].endswith((b"\n", b"\r")):
         kept[-1] += newline
     block = [BEGIN, "[all]", *lines, END]
     return b"".join(kept) + b"".join(line.encode() + newline for line in block)

@@ -139,6 +139,9 @@ def start(device, tmp_path, monkeypatch):
     yield start
     for screen in made:
         screen.stop()
+        until = time.monotonic() + PATIENCE  # killed processes take their time to go
+        while screen.processes() and time.monotonic() < until:
+            time.sleep(0.1)
         assert not screen.processes()
 
 

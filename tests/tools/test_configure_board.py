@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tools import configure_board
@@ -206,6 +206,7 @@ def test_it_runs_without_anything_installed(tmp_path):
     assert done.stdout.startswith("Raspberry Pi 5"), done.stderr
 
 
+@example(b"\r", ["0"])
 @given(st.binary().filter(lambda b: b"dragoman" not in b), st.lists(st.from_regex(r"[a-z=0-9]{1,20}", fullmatch=True)))
 def test_the_block_goes_in_once_and_out_again_from_any_file(text, lines):
     once = with_block(text, lines)
