@@ -73,6 +73,8 @@ class Daemon:
         self._changing = threading.Lock()
         """Held by who changes the conversation, one after the other."""
         self._ending: list[Interpreter] = []
+        self._telling = threading.Lock()
+        self._untold = False
         self._muted = False
         self._direction = 0
         self._state: tuple[Any, ...] | None = None
@@ -316,9 +318,19 @@ class Daemon:
             self.changed()
 
     def changed(self) -> None:
-        """Publish the state if it is another one."""
-        if not self._ready:
-            return
+        """Publish the state if it is another one.
+
+        One thread at a time does, so that the last one told is the last one there was; another leaves that to it.
+        """
+        self._untold = True
+        while self._ready and self._untold and self._telling.acquire(blocking=False):
+            try:
+                self._untold = False
+                self._tell_state()
+            finally:
+                self._telling.release()
+
+    def _tell_state(self) -> None:
         with self._lock:
             now = (self.state, self._direction, self.voice.player.volume, self._muted, self.controller.mode)
             told = (*now, self.settings.directions, frozenset(self._problems))

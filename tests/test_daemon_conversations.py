@@ -119,3 +119,26 @@ def test_two_who_change_different_ways_at_once_both_get_what_they_asked_for(devi
         with ThreadPoolExecutor(2) as people:
             list(people.map(lambda way: device.redirect(way[0], targets=(way[1],)), [(0, "fr"), (1, "it")]))
         assert [way.targets for way in device.settings.directions] == [("fr",), ("it",)]
+
+
+def test_the_last_state_that_is_told_is_the_last_there_was(device):
+    class Lamp:
+        def __init__(self):
+            self.shown, self.showing, self.go_on = [], threading.Event(), threading.Event()
+
+        def show(self, state):
+            self.showing.set()
+            assert state is not State.MUTED or self.go_on.wait(30)
+            self.shown.append(state)
+
+    device.start()
+    device.leds = lamp = Lamp()
+    muting = threading.Thread(target=device.mute, args=(True,))
+    muting.start()
+    assert lamp.showing.wait(30)
+    device.alert("microphone", "it is gone")
+    lamp.go_on.set()
+    muting.join(30)
+    device.leds = None
+    device.stop()
+    assert lamp.shown == [State.MUTED, State.ERROR]
