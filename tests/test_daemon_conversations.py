@@ -122,23 +122,29 @@ def test_two_who_change_different_ways_at_once_both_get_what_they_asked_for(devi
 
 
 def test_the_last_state_that_is_told_is_the_last_there_was(device):
-    class Lamp:
+    class Display:
         def __init__(self):
-            self.shown, self.showing, self.go_on = [], threading.Event(), threading.Event()
+            self.shown = []
+            self.showing, self.go_on, self.both = threading.Event(), threading.Event(), threading.Event()
 
         def show(self, state):
             self.showing.set()
             assert state is not State.MUTED or self.go_on.wait(30)
             self.shown.append(state)
+            if len(self.shown) == 2:
+                self.both.set()
 
     device.start()
-    device.leds = lamp = Lamp()
-    muting = threading.Thread(target=device.mute, args=(True,))
-    muting.start()
-    assert lamp.showing.wait(30)
+    device._microphone.stop()
+    device.display = display = Display()
+    device._muted = True
+    telling = threading.Thread(target=device.changed)
+    telling.start()
+    assert display.showing.wait(30)
     device.alert("microphone", "it is gone")
-    lamp.go_on.set()
-    muting.join(30)
-    device.leds = None
+    display.go_on.set()
+    assert display.both.wait(30)
+    telling.join(30)
+    device.display = None
     device.stop()
-    assert lamp.shown == [State.MUTED, State.ERROR]
+    assert display.shown == [State.MUTED, State.ERROR]
