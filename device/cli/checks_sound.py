@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from device.errors import DragomanError
 
 if TYPE_CHECKING:
     from device.audio.array.geometry import Geometry
-    from device.audio.devices import Direction
+    from device.audio.devices import AudioDevice, Direction
 
 LISTEN = 2.2
 """Seconds for which the room is listened to: the health of an array is judged by the half second, twice."""
@@ -24,6 +25,8 @@ CHIRP = 0.5
 CLIPPED = 0.99
 QUIET = 1e-6
 """Root mean square below which a channel has no sound at all: even a silent room is louder."""
+LET_GO = 1.0
+"""Seconds after which a device that was missing is looked for once more."""
 HELD = "a running daemon holds the sound card: stop it for this check (sudo systemctl stop dragoman)"
 FAINT_DB = -60.0
 """Level of the chirp, in the microphone, below which echo cancelling and calibration have little to work with."""
@@ -51,11 +54,15 @@ def sound(settings: Settings) -> Iterator[Finding]:
         except DragomanError as error:
             if direction is Direction.OUTPUT and not settings.speech.enabled:
                 yield ok(name, f"not needed, for speech is off ({error})")
-            elif (held := _held(device, direction)) is not None:
+                continue
+            if (held := _held(device, direction)) is not None:
                 yield ok(name, f"{held} (in use)")
-            else:
+                continue
+            let_go = _let_go(device, direction)
+            if let_go is None:
                 yield problem(name, str(error), _remedy(direction))
-            continue
+                continue
+            chosen = let_go
         channels = chosen.channels(direction)
         yield ok(name, f"{chosen.name} ({channels} {'channel' if channels == 1 else 'channels'}, {chosen.rate} Hz)")
 
@@ -207,6 +214,19 @@ def _held(device: str | int | None, direction: Direction) -> str | None:
 
     try:
         return choose(held_devices(direction), device, direction).name
+    except DragomanError:
+        return None
+
+
+def _let_go(device: str | int | None, direction: Direction) -> AudioDevice | None:
+    """Look once more for a device: a daemon that had it open just now has it no longer."""
+    from device.audio.devices import choose, list_devices
+    from device.audio.portaudio import portaudio
+
+    time.sleep(LET_GO)
+    portaudio.rescan(urgent=False)
+    try:
+        return choose(list_devices(), device, direction)
     except DragomanError:
         return None
 

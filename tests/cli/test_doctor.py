@@ -8,7 +8,7 @@ from functools import partial
 import gpiozero
 import pytest
 
-from device.audio.devices import held_devices
+from device.audio.devices import AudioDevice, held_devices
 from device.cli import checks
 from device.cli.findings import Finding, Status
 from device.config import Settings
@@ -377,6 +377,18 @@ def test_devices_that_a_running_daemon_has_open_are_no_problem(monkeypatch, tmp_
         assert (told.status, "stop dragoman" in told.remedy) == (Status.WARNING, True)
     other = {"audio": {"input": "uma8", "output": "uma8"}}
     assert [f.status for f in findings(checks.sound, **other)] == [Status.PROBLEM] * 2
+
+
+def test_a_device_that_was_let_go_meanwhile_is_found(monkeypatch):
+    there = AudioDevice(
+        index=3, name="ReSpeaker Array: USB Audio (hw:1,0)", host="ALSA", inputs=6, outputs=2, rate=16000
+    )
+    lists = [[], [there], [there]]
+    monkeypatch.setattr("device.audio.devices.list_devices", lambda: lists.pop(0))
+    monkeypatch.setattr("device.audio.devices.held_devices", lambda *_: [])
+    told = findings(checks.sound, audio={"input": "respeaker", "output": "respeaker"})
+    assert [finding.status for finding in told] == [Status.OK] * 2
+    assert lists == []
 
 
 def test_silent_plays_nothing(dragoman, monkeypatch):
