@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 from contextlib import closing
+from difflib import SequenceMatcher
 
 import numpy as np
 import pytest
@@ -75,7 +76,8 @@ def test_speech_becomes_text_translation_and_voice_at_the_press_of_a_button(
         loud = np.flatnonzero(np.abs(spoken) > 0.01)
         spoken = spoken[max(0, loud[0] - 4000) : loud[-1] + 4000]
         back = engines.recognizer("pt").session("pt").recognize(spoken, final=True).text
-    assert len(set(words(back)) & set(words(translation["text"]))) >= 0.5 * len(set(words(translation["text"])))
+    alike = SequenceMatcher(None, " ".join(words(back)), " ".join(words(translation["text"]))).ratio()
+    assert alike > 0.6, back  # no two voicings sound the same
 
 
 def test_partial_texts_and_translations_are_published_while_somebody_talks(
